@@ -1,0 +1,1 @@
+"""What ``frontdesk`` can be told to do, one file per command."""

@@ -1,0 +1,87 @@
+"""Environment -> frozen ``Settings``, read once. Secrets are masked; unknown ``FRONTDESK_`` names are refused.
+
+A ``.env`` file in the working directory is honoured; real environment variables win over it.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+from pydantic import AnyUrl, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from engine.errors import ConfigurationError
+
+PREFIX = "FRONTDESK_"
+
+
+class Settings(BaseSettings):
+    """All that a process is told from outside. Field ``x_y`` is the variable ``FRONTDESK_X_Y``."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", frozen=True, extra="ignore", env_ignore_empty=True
+    )
+
+    bind: str = "127.0.0.1:8080"
+    public_url: str = "http://127.0.0.1:8080"
+    data_dir: Path = Path(".frontdesk")
+    log_level: str = "INFO"
+    max_calls: Annotated[int, Field(gt=0, le=10_000)] = 250
+    drain_s: Annotated[float, Field(ge=0)] = 600.0
+
+    twilio_account_sid: str | None = None
+    twilio_auth_token: SecretStr | None = None
+    twilio_api_url: AnyUrl = AnyUrl("https://api.twilio.com")
+    gemini_api_key: SecretStr | None = None
+    gemini_url: AnyUrl = AnyUrl("wss://generativelanguage.googleapis.com")
+    gemini_model: str = "gemini-3.8-live"
+    secret_key: SecretStr | None = None
+
+    # Read by later parts of the product; known here so that a full environment is never refused.
+    database_url: SecretStr | None = None
+    openai_api_key: SecretStr | None = None
+    openai_url: AnyUrl | None = None
+    elevenlabs_api_key: SecretStr | None = None
+    admin_token: SecretStr | None = None
+
+    @field_validator("bind")
+    @classmethod
+    def _bind_has_a_port(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if not host or not port.isdigit() or not 0 <= int(port) <= 65535:
+            raise ValueError("write it as host:port, for example 127.0.0.1:8080")
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _public_url_is_an_origin(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path.rstrip("/") or parts.query:
+            raise ValueError("write the origin that the carrier calls, for example https://voice.example.com")
+        return value.rstrip("/")
+
+    @property
+    def stream_url(self) -> str:
+        """The websocket URL told to the carrier in TwiML; also what it signs on the handshake."""
+        parts = urlsplit(self.public_url)
+        return f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}/twilio/media"
+
+    @classmethod
+    def read(cls) -> Self:
+        """Read the environment and ``.env`` once.
+
+        Raises:
+            ConfigurationError: an unknown name with our prefix, or a value that cannot be used; all of them at once.
+        """
+        named = {name.upper() for name in (*os.environ, *dotenv_values(".env")) if name.upper().startswith(PREFIX)}
+        known = {PREFIX + field.upper() for field in cls.model_fields}
+        if unknown := sorted(named - known):
+            cure = f"correct the name or unset it; known are {', '.join(sorted(known))}"
+            raise ConfigurationError(f"unknown setting {', '.join(unknown)}: {cure}")
+        try:
+            return cls()
+        except ValidationError as error:
+            said = "; ".join(f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
+            raise ConfigurationError(said) from None

@@ -1,0 +1,101 @@
+"""One business, as one frozen document. Field names are those of the tenant file (YAML or JSON)."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from engine.messages import Effect
+
+E164 = Annotated[str, Field(pattern=r"^\+[1-9]\d{6,14}$")]
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ToolSpec(_Document):
+    """One thing the receptionist can do."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+    description: str
+    parameters: dict[str, Any] = Field(default_factory=lambda: {"type": "object", "properties": {}})
+    effect: Effect = Effect.READS
+    timeout_s: Annotated[float, Field(gt=0, le=60)] = 8.0
+    filler: str = ""
+
+
+class Person(_Document):
+    """Somebody a caller can be put through to."""
+
+    name: str
+    number: E164
+    for_: Annotated[str, Field(alias="for")] = "anything"
+
+
+class Script(_Document):
+    """What the scripted fallback says; each line is rendered to sound at set-up."""
+
+    apology: str = "Sorry, I lost you for a second there. One moment, please."
+    company: tuple[str, ...] = (
+        "I'm still here, just one moment.",
+        "Thank you for your patience, I'm still with you.",
+    )
+    offer: str = (
+        "I can't look things up right now. To leave a message, press one, or just start talking after the tone."
+    )
+    offer_person: str = "To speak to somebody here, press two."
+    message_prompt: str = "Please leave your name, your number and your message. Press any key when you are done."
+    message_kept: str = "Thank you, I have kept your message and someone will call you back."
+    message_empty: str = "I didn't catch anything."
+    connecting: str = "I'm putting you through now."
+    no_person: str = "I'm sorry, I couldn't reach anybody."
+    goodbye: str = "Thank you for calling. Goodbye."
+    back: str = "Thank you for waiting."
+    filler: str = "Let me see."
+
+
+class Quotas(_Document):
+    """What one tenant may use of the machine."""
+
+    concurrent_calls: Annotated[int, Field(gt=0)] = 50
+
+
+class Timing(_Document):
+    """A call's patience; every default has its reason in the design or in ``bench/``."""
+
+    endpointing_ms: Annotated[int, Field(ge=200, le=2000)] = 500
+    retrieval_budget_ms: Annotated[int, Field(ge=0, le=2000)] = 250
+    lead_ms: Annotated[int, Field(ge=60, le=1000)] = 400
+    window_ms: Annotated[int, Field(ge=20, le=250, multiple_of=20)] = 100
+    filler_after_ms: Annotated[int, Field(ge=500, le=10_000)] = 1500
+    stall_after_ms: Annotated[int, Field(ge=1000, le=30_000)] = 4000
+
+
+class KnowledgeNote(_Document):
+    """A piece of knowledge written straight into the tenant document."""
+
+    source: str
+    text: str
+
+
+class Tenant(_Document):
+    """A business that Frontdesk answers for."""
+
+    id: Slug
+    name: str
+    numbers: tuple[E164, ...] = ()
+    greeting: str
+    persona: str = "You are a friendly, brief receptionist."
+    language: str = "en-US"
+    voice: str = "Kore"
+    models: tuple[Literal["gemini-live", "openai-realtime", "local"], ...] = ("gemini-live",)
+    hours: dict[str, str] = Field(default_factory=dict)
+    knowledge: tuple[KnowledgeNote, ...] = ()
+    tools: tuple[ToolSpec, ...] = ()
+    people: tuple[Person, ...] = ()
+    script: Script = Script()
+    quotas: Quotas = Quotas()
+    timing: Timing = Timing()
+    recording_consent: str = ""
+    retention_days: Annotated[int, Field(ge=0)] = 30
