@@ -5,6 +5,8 @@ import sys
 import click
 
 import engine
+from engine.commands.demo import demo
+from engine.commands.serve import check_config, serve
 from engine.errors import ConfigurationError
 
 
@@ -17,6 +19,11 @@ def cli() -> None:
 def version() -> None:
     """Print the version."""
     click.echo(f"frontdesk {engine.__version__}")
+
+
+cli.add_command(demo)
+cli.add_command(serve)
+cli.add_command(check_config)
 
 
 def main() -> None:

@@ -6,8 +6,11 @@
     +-- RemoteError                 a peer did something it may not, or went away
         +-- ProtocolFault           it spoke wrongly; carries what to answer
         |   +-- WebSocketFault      RFC 6455 broken; carries the close code to send
+        |   +-- HandshakeFault      a request head that is not one; carries the HTTP status to answer
         |   +-- MediaStreamFault    a Media Streams message that cannot be understood
         |   +-- ModelProtocolFault  the model's message cannot be understood
+        +-- HandshakeRefused        a server would not open a websocket for us; carries its status and words
+        +-- TokenRefused            a stream token that is not for this stream; carries why
         +-- LineLost                the phone's websocket ended (hang-up, broken, half-open)
         +-- ModelLost               the model session cannot go on; the fallback takes the floor
         |   +-- ModelRefused        the provider would not open a session
@@ -20,6 +23,10 @@ Who handles what: ``ProtocolFault`` at the edge that decoded the message; ``Line
 ``call/supervisor.py``; ``CarrierError`` where the request was made; the first two by nobody (they are bugs or
 set-up, and travel to the top of their call or of the process).  *Closed by us* is never an error.
 """
+
+from typing import TypeVar
+
+E = TypeVar("E", bound=Exception)
 
 
 class FrontdeskError(Exception):
@@ -47,19 +54,69 @@ class WebSocketFault(ProtocolFault):
 
     Attributes:
         close_code: what to put into our close frame (1002 protocol, 1003 data, 1007 text, 1009 size).
+        decoded: what was understood of the same bytes before the fault, as ``WebSocketCodec.receive_data`` gives it.
     """
 
     def __init__(self, message: str, close_code: int = 1002) -> None:
         super().__init__(message)
         self.close_code = close_code
+        self.decoded: tuple[tuple[int, bytes], ...] = ()
+
+
+class HandshakeFault(ProtocolFault):
+    """Bytes that are no HTTP request head, or one too large.
+
+    Attributes:
+        status: the HTTP status to answer with (400, 431).
+    """
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class MediaStreamFault(ProtocolFault):
-    """A Media Streams message that is malformed, out of order, or for another stream."""
+    """A Media Streams message that is malformed, out of order, or for another stream.
+
+    Attributes:
+        kind: one word for counting: ``malformed``, ``oversized``, ``out_of_order``, ``wrong_stream``, ``second_start``,
+            ``after_stop``, ``bad_format``, ``bad_payload`` or ``bad_digit``.
+    """
+
+    def __init__(self, message: str, kind: str = "malformed") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class ModelProtocolFault(ProtocolFault):
     """A model's message that cannot be understood; a few are tolerated, many are ``ModelGarbled``."""
+
+
+class HandshakeRefused(RemoteError):
+    """A server did not open the websocket that we asked for.
+
+    Attributes:
+        status: what it answered; None where it answered nothing that is HTTP. 101 means that it agreed, but wrongly.
+        body: the beginning of what it said about it.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, body: bytes = b"") -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = body
+
+
+class TokenRefused(RemoteError):
+    """A stream token does not open this stream.
+
+    Attributes:
+        reason: ``malformed``, ``forged``, ``expired``, ``foreign`` (genuine, but of another call or account) or
+            ``used`` (by whoever keeps ``UsedTokens``).
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the stream token is {reason}")
+        self.reason = reason
 
 
 class LineLost(RemoteError):
@@ -126,3 +183,20 @@ class CarrierError(RemoteError):
     def __init__(self, message: str, *, gone: bool = False) -> None:
         super().__init__(message)
         self.gone = gone
+
+
+def first_of_kind(group: BaseExceptionGroup[BaseException], kind: type[E]) -> E:
+    """The first exception of that kind in a group (of groups).
+
+    Raises:
+        LookupError: there is none.
+    """
+    for error in group.exceptions:
+        if isinstance(error, kind):
+            return error
+        if isinstance(error, BaseExceptionGroup):
+            try:
+                return first_of_kind(error, kind)
+            except LookupError:
+                continue
+    raise LookupError(f"no {kind.__name__} in the group")

@@ -90,6 +90,7 @@ class Tenant(_Document):
     language: str = "en-US"
     voice: str = "Kore"
     models: tuple[Literal["gemini-live", "openai-realtime", "local"], ...] = ("gemini-live",)
+    timezone: str = "UTC"
     hours: dict[str, str] = Field(default_factory=dict)
     knowledge: tuple[KnowledgeNote, ...] = ()
     tools: tuple[ToolSpec, ...] = ()

@@ -1,0 +1,309 @@
+"""The turn-keeper: holds the floor together with one model session, and drives the turn table.
+
+Everything that happens to a call reaches it through the one inbox, one event at a time; what it decides goes out as
+turn commands (uplink), playout commands, queries and tool calls. It judges nothing about the model's health: the
+session raises when the model is lost, and the supervisor gives the floor to the script.
+"""
+
+import math
+import secrets
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import trio
+
+from engine.call.channels import Filler, FloorEnds
+from engine.call.desk import AgentEnds, CallDesk, PersonWanted
+from engine.call.question import Question
+from engine.call.record import CallRecord
+from engine.call.tool_calls import ToolCalls
+from engine.call.turn import Cue, Do, Phase, TurnTable
+from engine.errors import ModelStalled
+from engine.fallback.prompts import Prompts
+from engine.messages import (
+    AgentTranscript,
+    CallerTranscript,
+    CommitTurn,
+    Cut,
+    CutPlayout,
+    FloorEvent,
+    KeyPressed,
+    Notes,
+    NothingFound,
+    OpenTurn,
+    Query,
+    ReportHeard,
+    ResponseFinished,
+    ResponseInterrupted,
+    ResponseStarted,
+    ResumeHandle,
+    RetrievalOutcome,
+    SessionExpiring,
+    Skipped,
+    Speak,
+    SpeechEnded,
+    SpeechStarted,
+    TimedOut,
+    ToolCallRequested,
+    ToolCallsCancelled,
+    ToolResult,
+    ToolStarted,
+    Uplink,
+    UsageReported,
+    UtteranceCleared,
+    UtterancePlayed,
+)
+from engine.metrics import Metrics
+from engine.model.setup import notes_text
+from engine.tenants.tenant import Tenant
+
+WISH_PATIENCE_S = 8.0  # an agent that wants to end but never stops speaking is cut off here
+EXPIRY_MARGIN_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOver:
+    """The provider will close this session soon, and nobody is speaking: a good moment for its successor."""
+
+
+ConversationEnd: TypeAlias = AgentEnds | PersonWanted | SessionOver
+
+
+class Conversation:
+    """One tenure of the floor by one model session."""
+
+    def __init__(
+        self,
+        *,
+        tenant: Tenant,
+        record: CallRecord,
+        ends: FloorEnds,
+        uplink: trio.MemorySendChannel[Uplink],
+        prompts: Prompts,
+        desk: CallDesk,
+        metrics: Metrics,
+    ) -> None:
+        self._tenant = tenant
+        self._record = record
+        self._ends = ends
+        self._uplink = uplink
+        self._prompts = prompts
+        self._desk = desk
+        self._metrics = metrics
+        self._filler = Filler(ends, record, metrics)
+        self._tools = ToolCalls(tenant, record, ends, uplink, prompts, self._filler)
+        self._table = TurnTable()
+        self._question = self._question_of_turn()
+        self._unheard: set[int] = set()
+        self._latest_generation = 0
+        self._model_done = True
+        self._nudged = False
+        self._text_ahead = ""  # transcript that ran ahead of its response's first sound
+        self._speech_ended_at: float | None = None
+        self._wish_deadline = self._expires_at = math.inf
+
+    async def run(self, opening: str) -> ConversationEnd:
+        """Let the model speak first (``opening`` instructs it), then converse until the call or the session ends.
+
+        Raises:
+            ModelStalled: the model ended two turns in a row without a sound.
+        """
+        await self._speak_first(opening)
+        while True:
+            event: FloorEvent | None = None
+            with trio.move_on_at(self._deadline()):
+                event = await self._ends.inbox.receive()
+            now = trio.current_time()
+            if event is not None:
+                await self._on_event(event, now)
+            elif self._table.phase is Phase.HOLDING and now >= self._question.deadline:
+                await self._advance(Cue.BUDGET_SPENT, now)
+            if (end := self._end(now)) is not None:
+                return end
+
+    def say_filler(self) -> None:
+        """The model is slow: say that we are still there. A plain call, for the session's watchdog."""
+        if self._table.phase is Phase.THINKING:
+            self._filler.say(self._tenant.script.filler, self._prompts.filler)
+
+    # --- events ------------------------------------------------------------------------------------------------
+
+    async def _on_event(self, event: FloorEvent, now: float) -> None:
+        match event:
+            case SpeechStarted():
+                await self._advance(Cue.CALLER_STARTED, now)
+            case SpeechEnded(at, _, speech_ms):
+                self._speech_ended_at = at
+                self._record.note(now, "speech", speech_ms=round(speech_ms))
+                await self._advance(Cue.CALLER_ENDED, now)
+            case CallerTranscript(text, final):
+                await self._on_caller_text(text, now, final=final)
+            case Notes() | NothingFound() | TimedOut() | Skipped():
+                self._question.answer(event)
+                if self._table.phase is Phase.HOLDING and self._question.outcome is not None:
+                    await self._advance(Cue.NOTES_READY, now)
+            case ResponseStarted() | AgentTranscript() | ResponseFinished() | ResponseInterrupted():
+                await self._on_response(event, now)
+            case UtterancePlayed() | UtteranceCleared():
+                await self._on_playback(event, now)
+            case ToolCallRequested() | ToolCallsCancelled() | ToolStarted() | ToolResult():
+                await self._tools.on_event(event, self._question.turn_id, now)
+                await self._all_heard(now)
+            case ResumeHandle(handle):
+                self._record.handle = handle
+            case SessionExpiring(time_left_s):
+                self._record.note(now, "expiring", time_left_s=time_left_s)
+                self._expires_at = now + max(0.0, time_left_s - EXPIRY_MARGIN_S)
+            case KeyPressed(digit):
+                self._record.note(now, "key", digit)
+            case UsageReported(tokens):
+                self._record.note(now, "usage", tokens=dict(tokens))
+
+    async def _on_caller_text(self, text: str, now: float, *, final: bool) -> None:
+        if self._table.phase in {Phase.LISTENING, Phase.HOLDING}:
+            if (query := self._question.hear(text)) is not None:
+                self._ask(query)
+            if self._table.phase is Phase.HOLDING and self._question.outcome is not None:
+                await self._advance(Cue.NOTES_READY, now)
+        elif final and text.strip():
+            # The provider's own final text may come only after the commit; it is the better record.
+            self._question.text = text.strip()
+        if final and text.strip():
+            self._record.caller_said(self._question.turn_id, text.strip())
+            self._record.note(now, "caller", text.strip(), turn=self._question.turn_id)
+
+    async def _on_response(
+        self, event: ResponseStarted | AgentTranscript | ResponseFinished | ResponseInterrupted, now: float
+    ) -> None:
+        match event:
+            case ResponseStarted(generation, at):
+                self._model_done = self._nudged = False
+                self._latest_generation = generation
+                self._unheard.add(generation)
+                if self._text_ahead:
+                    self._record.agent_says(self._question.turn_id, generation, self._text_ahead)
+                    self._text_ahead = ""
+                response_ms = None
+                if self._table.phase is Phase.THINKING and self._speech_ended_at is not None:
+                    self._metrics.response.observe(at - self._speech_ended_at)
+                    response_ms = round(1000 * (at - self._speech_ended_at))
+                    self._speech_ended_at = None
+                self._record.note(now, "response", generation=generation, response_ms=response_ms)
+                await self._advance(Cue.RESPONSE_STARTED, now)
+            case AgentTranscript(None, delta):
+                self._text_ahead += delta
+            case AgentTranscript(generation, delta):
+                assert generation is not None
+                self._record.agent_says(self._question.turn_id, generation, delta)
+            case ResponseFinished(generation, reason):
+                self._model_done = True
+                if generation is None and not self._tools.pending:
+                    self._record.note(now, "unanswered", reason)
+                    await self._advance(Cue.RESPONSE_EMPTY, now)
+                await self._all_heard(now)
+            case ResponseInterrupted(generation):
+                self._model_done = True
+                self._record.note(now, "interrupted", generation=generation)
+
+    async def _on_playback(self, event: UtterancePlayed | UtteranceCleared, now: float) -> None:
+        match event:
+            case UtterancePlayed(generation):
+                if text := self._record.text_of(generation):
+                    self._record.note(now, "agent", text, generation=generation)
+            case UtteranceCleared(generation, heard_ms, queued_ms):
+                if generation in self._unheard:
+                    self._record.note(
+                        now, "cut", self._record.text_of(generation), heard_ms=round(heard_ms), of_ms=round(queued_ms)
+                    )
+                    await self._uplink.send(ReportHeard(generation, heard_ms))
+        self._unheard.discard(event.generation)
+        await self._all_heard(now)
+
+    # --- what the table says -----------------------------------------------------------------------------------
+
+    async def _advance(self, cue: Cue, now: float) -> None:
+        for do in self._table.advance(cue):
+            match do:
+                case Do.CUT:
+                    await self._ends.playout.send(CutPlayout(self._latest_generation, Cut.NOW))
+                case Do.OPEN_TURN:
+                    self._question = self._new_question()
+                    await self._uplink.send(OpenTurn(self._question.turn_id))
+                    self._ends.gate.open()
+                case Do.KEEP_OPEN:
+                    self._question.keep_open()
+                case Do.ASK_NOTES:
+                    if (query := self._question.ask(now)) is not None:
+                        self._ask(query)
+                    if self._question.outcome is not None:
+                        await self._advance(Cue.NOTES_READY, now)
+                case Do.COMMIT | Do.COMMIT_WITHOUT:
+                    await self._commit(self._question.outcome or self._question.give_up(), now)
+                case Do.NUDGE:
+                    await self._nudge()
+        if self._table.floor is not self._record.floor:
+            self._record.floor = self._table.floor
+            self._record.note(now, "floor", self._table.floor)
+
+    async def _commit(self, outcome: RetrievalOutcome, now: float) -> None:
+        self._ends.gate.close()
+        self._model_done = self._nudged = False
+        await self._uplink.send(CommitTurn(self._question.turn_id, outcome))
+        self._metrics.turns.labels(type(outcome).__name__.lower()).inc()
+        if self._question.text:
+            self._record.caller_said(self._question.turn_id, self._question.text)
+        facts: dict[str, object] = {"outcome": type(outcome).__name__, "held_ms": round(self._question.held_ms(now), 1)}
+        if isinstance(outcome, Notes):
+            facts["passages"] = [(p.source, round(p.score, 3)) for p in outcome.passages]
+            facts["search_ms"] = round(outcome.search_ms, 1)
+        if isinstance(outcome, Skipped):
+            facts["why"] = outcome.why
+        self._record.notes_text = notes_text(outcome, secrets.token_hex(8)) or ""
+        self._record.note(now, "retrieved", self._question.text, turn=self._question.turn_id, **facts)
+
+    async def _nudge(self) -> None:
+        if self._nudged:
+            raise ModelStalled("the model ended its turn twice without a sound")
+        self._nudged = True
+        await self._uplink.send(Speak(self._question.turn_id, "Please answer the caller's last words now."))
+
+    async def _speak_first(self, opening: str) -> None:
+        self._table.advance(Cue.SPOKE_FIRST)
+        self._model_done = False
+        await self._uplink.send(Speak(self._question.turn_id, opening))
+
+    async def _all_heard(self, now: float) -> None:
+        if self._model_done and not self._unheard and not self._tools.pending:
+            await self._advance(Cue.ALL_HEARD, now)
+
+    # --- small ones --------------------------------------------------------------------------------------------
+
+    def _new_question(self) -> Question:
+        self._record.turns += 1
+        return self._question_of_turn()
+
+    def _question_of_turn(self) -> Question:
+        return Question(self._tenant.id, self._record.turns, self._tenant.timing.retrieval_budget_ms / 1000)
+
+    def _ask(self, query: Query) -> None:
+        try:
+            self._ends.queries.send_nowait(query)
+        except trio.WouldBlock:
+            # The retriever is behind or restarting; the turn's budget stands in for it.
+            self._metrics.dropped_messages.labels("queries").inc()
+
+    def _deadline(self) -> float:
+        budget = self._question.deadline if self._table.phase is Phase.HOLDING else math.inf
+        return min(budget, self._wish_deadline, self._expires_at)
+
+    def _end(self, now: float) -> ConversationEnd | None:
+        quiet = self._table.phase is Phase.QUIET
+        if (wish := self._desk.wish) is not None:
+            if self._wish_deadline == math.inf:
+                self._wish_deadline = now + WISH_PATIENCE_S
+            if quiet or now >= self._wish_deadline:
+                self._desk.wish = None
+                return wish
+        if self._expires_at < math.inf and (quiet or now >= self._expires_at):
+            return SessionOver()
+        return None

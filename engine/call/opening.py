@@ -1,0 +1,35 @@
+"""What a model is told when it is given the floor: greet, or go on where the call stands. Pure."""
+
+from engine.call.record import CallRecord
+from engine.tenants.tenant import Tenant
+
+
+def greeting(tenant: Tenant) -> str:
+    """For the first session of a call."""
+    return f'The call has just been answered. Greet the caller with exactly these words: "{tenant.greeting}"'
+
+
+def going_on(record: CallRecord) -> str:
+    """For a session that takes the floor over in mid-call.
+
+    The caller has heard that there was a short interruption. If their last words were not answered to the end, the
+    model answers them; otherwise it asks how to go on. The reference notes of that turn go along: no answer is given
+    without what was retrieved for it.
+    """
+    said = [utterance for utterance in record.utterances if utterance.role != "script"]
+    last = said[-1] if said else None
+    asked = next((utterance for utterance in reversed(said) if utterance.role == "caller"), None)
+    if last is None or asked is None:
+        return "The line was interrupted for a moment and is back. Ask the caller briefly how you can help."
+    parts = ["The line was interrupted for a moment and is back; the caller knows. Do not greet again."]
+    if last is asked:
+        parts.append(f'The caller\'s last words were: "{asked.text.strip()}" They were not answered. Answer them now.')
+    elif last.heard_share < 1.0:
+        parts.append(
+            f'The caller had asked: "{asked.text.strip()}" and heard you say: "{last.heard}" Go on from there.'
+        )
+    else:
+        parts.append("Everything said so far was heard. Ask the caller briefly what else you can do.")
+    told = " ".join(parts)
+    # Notes are lines of their own: their fence must stand alone to be seen as one.
+    return f"{told}\n{record.notes_text}" if record.notes_text else told

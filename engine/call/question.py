@@ -1,0 +1,77 @@
+"""The question of one turn: what the caller seems to ask, and what retrieval answered. Pure; time is an argument.
+
+A turn's outcome can be had from here only after the question was asked (or knowingly not asked), which is what makes
+``CommitTurn`` without retrieval impossible to write by accident.
+"""
+
+from engine.messages import Query, RetrievalOutcome, Skipped, TimedOut
+from engine.retrieval.small_talk import is_small_talk
+
+
+class Question:
+    """Query text and retrieval outcome of one turn."""
+
+    def __init__(self, tenant_id: str, turn_id: int, budget_s: float) -> None:
+        self._tenant_id = tenant_id
+        self.turn_id = turn_id
+        self._budget_s = budget_s
+        self._found: RetrievalOutcome | None = None
+        self._final = False
+        self._asked_at = 0.0
+        self.text = ""
+
+    def hear(self, text: str) -> Query | None:
+        """New or better text; returns what to ask the retriever now, if anything."""
+        text = text.strip()
+        if not text or text == self.text:
+            return None
+        self.text = text
+        if is_small_talk(text):
+            return None
+        return Query(self._tenant_id, self.turn_id, text, self._final)
+
+    def ask(self, now: float) -> Query | None:
+        """The caller is done: returns the final query, or None where there is nothing to wait for."""
+        self._final = True
+        self._asked_at = now
+        if not self.text:
+            self._found = Skipped(self.turn_id, "no query text")
+        elif is_small_talk(self.text):
+            self._found = Skipped(self.turn_id, "small talk")
+        elif self.outcome is None:
+            return Query(self._tenant_id, self.turn_id, self.text, final=True)
+        return None
+
+    def keep_open(self) -> None:
+        """The caller goes on: what was final is not."""
+        self._final = False
+        if isinstance(self._found, Skipped):
+            self._found = None
+
+    def answer(self, outcome: RetrievalOutcome) -> None:
+        """What the retriever found; anything for another turn is ignored."""
+        if outcome.turn_id == self.turn_id:
+            self._found = outcome
+
+    @property
+    def outcome(self) -> RetrievalOutcome | None:
+        """The outcome for the text as it is known now, or None while it is not there."""
+        found = self._found
+        if found is None or isinstance(found, Skipped):
+            return found
+        return found if found.query.strip() == self.text else None
+
+    @property
+    def deadline(self) -> float:
+        """When to stop waiting, once asked."""
+        return self._asked_at + self._budget_s
+
+    def held_ms(self, now: float) -> float:
+        """How long the answer has been held back for its notes."""
+        return 1000 * (now - self._asked_at)
+
+    def give_up(self) -> RetrievalOutcome:
+        """The budget is spent: the best there is (an older partial's passages are better than none), or TimedOut."""
+        if self._found is not None:
+            return self._found
+        return TimedOut(self.turn_id, self.text, 1000 * self._budget_s)

@@ -1,0 +1,151 @@
+"""What happened in one call, as it happens: transcript, timeline, and what a successor session must know.
+
+The record outlives sessions and legs of its call. It is written by the floor's holders, read by hand-over, wrap-up,
+health and (through ``observe``) by whoever watches live. Agent text is what was *heard*, not what was generated.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from engine.call.outcome import Outcome
+from engine.messages import Floor
+from engine.model.provider import HistoryItem
+
+TIMELINE_KEPT = 2000  # entries; a long call keeps its newest
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One entry of the timeline. ``at_ms`` counts from the start of the call; ``kind`` is a short field word."""
+
+    at_ms: float
+    kind: str
+    text: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Utterance:
+    """What one side said in one go."""
+
+    role: str
+    text: str
+    turn_id: int
+    generation: int | None = None
+    heard_share: float = 1.0
+
+    @property
+    def heard(self) -> str:
+        """The text up to the last whole word that was heard."""
+        if self.heard_share >= 1.0:
+            return self.text.strip()
+        words = self.text.split()
+        return " ".join(words[: int(len(words) * self.heard_share)])
+
+
+class CallRecord:
+    """The record of one call."""
+
+    def __init__(
+        self,
+        *,
+        call_sid: str,
+        tenant_id: str,
+        caller: str,
+        started_at: float,
+        observe: Callable[[str, Moment], None] | None = None,
+    ) -> None:
+        self.call_sid = call_sid
+        self.tenant_id = tenant_id
+        self.caller = caller
+        self.started_at = started_at
+        self.handle: str | None = None
+        self.outcome: Outcome | None = None
+        self.floor = Floor.NOBODY
+        self.notes_text = ""
+        self.sessions = 0
+        self.turns = 0
+        self.handovers = 0
+        self.messages: list[bytes] = []
+        self.utterances: list[Utterance] = []
+        self.timeline: list[Moment] = []
+        self._observe = observe
+        self._by_generation: dict[int, Utterance] = {}
+
+    def note(self, now: float, what: str, text: str = "", **facts: Any) -> None:
+        """Add a moment to the timeline and show it to whoever watches."""
+        moment = Moment(round(1000 * (now - self.started_at), 1), what, text, facts)
+        self.timeline.append(moment)
+        if len(self.timeline) > TIMELINE_KEPT:
+            del self.timeline[0]
+        if self._observe is not None:
+            self._observe(self.call_sid, moment)
+
+    def caller_said(self, turn_id: int, text: str) -> None:
+        """Final (or best known) text of the caller's turn; replaces what was known of the same turn."""
+        for utterance in reversed(self.utterances):
+            if utterance.role == "caller" and utterance.turn_id == turn_id:
+                utterance.text = text
+                return
+        self.utterances.append(Utterance("caller", text, turn_id))
+
+    def agent_says(self, turn_id: int, generation: int, delta: str) -> None:
+        """More text of an utterance that is on its way to the caller."""
+        utterance = self._by_generation.get(generation)
+        if utterance is None:
+            utterance = Utterance("agent", "", turn_id, generation)
+            self._by_generation[generation] = utterance
+            self.utterances.append(utterance)
+        utterance.text += delta
+
+    def cut(self, generation: int, heard_ms: float, queued_ms: float) -> None:
+        """The caller heard only the first ``heard_ms`` of ``queued_ms``."""
+        utterance = self._by_generation.get(generation)
+        if utterance is not None and queued_ms > 0:
+            utterance.heard_share = min(1.0, heard_ms / queued_ms)
+
+    def script_said(self, now: float, name: str, text: str) -> None:
+        """A line of the scripted voice went out."""
+        self.utterances.append(Utterance("script", text, self.turns))
+        self.note(now, "script", text, line=name)
+
+    def keep_message(self, mulaw: bytes) -> None:
+        """A message that the caller left, in mu-law at 8 kHz."""
+        self.messages.append(mulaw)
+
+    def text_of(self, generation: int) -> str:
+        """What that utterance says, as far as it is known."""
+        utterance = self._by_generation.get(generation)
+        return utterance.text.strip() if utterance else ""
+
+    def history(self) -> tuple[HistoryItem, ...]:
+        """The conversation so far, for seeding a fresh session."""
+        items = []
+        for utterance in self.utterances:
+            text = utterance.heard
+            if text and utterance.role in {"caller", "agent"}:
+                items.append(HistoryItem("caller" if utterance.role == "caller" else "agent", text))
+        return tuple(items)
+
+    def transcript(self) -> list[dict[str, Any]]:
+        """JSON-ready: role, text as heard, turn."""
+        return [
+            {"role": u.role, "text": u.heard, "turn": u.turn_id, "cut": u.heard_share < 1.0}
+            for u in self.utterances
+            if u.heard
+        ]
+
+    def document(self) -> dict[str, Any]:
+        """JSON-ready: all of it."""
+        return {
+            "call_sid": self.call_sid,
+            "tenant_id": self.tenant_id,
+            "caller": self.caller,
+            "outcome": asdict(self.outcome) if self.outcome else None,
+            "sessions": self.sessions,
+            "turns": self.turns,
+            "handovers": self.handovers,
+            "transcript": self.transcript(),
+            "timeline": [asdict(moment) for moment in self.timeline],
+        }

@@ -1,0 +1,184 @@
+"""THE TREE: which actors a call has, how they are joined, and what each failure means.
+
+    run_call(line, ...) -> Outcome
+    └─ call nursery .................. lives until the line ends or the floor's last holder lets go
+       ├─ ingress, jitter, egress       the phone: if one of these ends, the call ends
+       ├─ retriever, tool executor      the slow lane: restarted when they crash; a booking in flight survives the model
+       └─ hold_floor (call/floor.py)    the floor, held in turn, plain sequential code:
+          ├─ seats nursery              model sessions: the one that speaks, and a successor being opened
+          ├─ conversation               turn-keeper with a seat: until the call ends or the model is lost
+          └─ script                     fallback responder: until it ends the call or hands back to a successor
+
+| channel    | carries                 | from                          | to             | holds | full |
+|------------|-------------------------|-------------------------------|----------------|-------|------|
+| inbox      | FloorEvent              | line parts, seats, slow lane  | floor's holder | 256   | (1)  |
+| playout    | PlayoutCommand          | seats, turn-keeper, script    | egress         | 64    | wait |
+| uplink     | windows, turn commands  | jitter's gate, turn-keeper    | seat or script | 64    | (2)  |
+| queries    | Query                   | turn-keeper                   | retriever      | 8     | (3)  |
+| tool_calls | ToolCall, ...Cancelled  | turn-keeper                   | tool executor  | 16    | wait |
+
+(1) The line's parts (plain calls of the media plane) are refused and counted; tasks wait. (2) Windows are refused and
+counted, and the model's liveness decides; commands wait. (3) Refused and counted; the turn's budget stands in.
+Each tenure of the floor has an uplink of its own, so that nothing meant for a lost model reaches its successor.
+
+| what ends or fails        | what it means                                                                         |
+|---------------------------|---------------------------------------------------------------------------------------|
+| ingress raises LineLost   | the call is over; the outcome is the line's reason, unless we had decided to end it   |
+| jitter or egress crash    | the call is over, our fault                                                           |
+| a seat is lost            | conversation ends with ModelLost; the floor goes to the script at once                |
+| retriever crashes         | restarted with backoff; meanwhile turns are committed when their budget is spent      |
+| tool executor crashes     | restarted with backoff; the ledger answers what had begun                             |
+| anything unforeseen       | this call ends (CRASHED, traceback logged, counted), no other                         |
+"""
+
+import itertools
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from engine.audio.pacer import Pacer
+from engine.audio.speech import SpeechDetector
+from engine.audio.windows import WindowBuilder
+from engine.call.channels import FloorEnds
+from engine.call.desk import CallDesk
+from engine.call.floor import CallContext, hold_floor
+from engine.call.outcome import Outcome, Reason
+from engine.call.record import CallRecord
+from engine.call.services import Services
+from engine.errors import LineLost, first_of_kind
+from engine.log import get_logger
+from engine.messages import FloorEvent, PlayoutCommand, Query, ToolCall, ToolCallsCancelled
+from engine.retrieval.retriever import run_retriever
+from engine.telephony.egress import Playout, run_egress
+from engine.telephony.ingress import run_ingress
+from engine.telephony.jitter import CallerAudioGate, run_jitter
+from engine.telephony.line import MediaLine
+from engine.tenants.tenant import Tenant
+from engine.tools.executor import run_tool_executor
+
+INBOX_QUEUED = 256
+PLAYOUT_QUEUED = 64
+QUERIES_QUEUED = 8
+TOOL_CALLS_QUEUED = 16
+RESTART_PAUSES_S = (0.1, 0.5, 2.0)
+
+log = get_logger("call.supervisor")
+
+
+async def run_call(*, line: MediaLine, tenant: Tenant, record: CallRecord, services: Services) -> Outcome:
+    """Serve one line from its start to its end. Never raises for anything that happens inside the call.
+
+    Args:
+        line: its ``start`` has come.
+        record: where the call stands; fresh, or what an earlier leg of the same call left. Its ``outcome`` is set as
+            soon as we decide to end or transfer the call, before the carrier is asked to.
+    """
+    try:
+        await _run_tree(line, tenant, record, services)
+    except* LineLost as group:
+        lost = first_of_kind(group, LineLost)
+        record.outcome = record.outcome or Outcome.of_line(lost.reason, lost.detail)
+    except* Exception as group:
+        # One crash ends at most its own call: this is the edge where "unforeseen" becomes an outcome.
+        log.error("a call crashed", exc_info=group)
+        services.metrics.crashes.labels("call").inc()
+        record.outcome = Outcome.of(Reason.CRASHED, repr(first_of_kind(group, Exception)))
+    assert record.outcome is not None, "a tree that ends by itself has decided why"
+    return record.outcome
+
+
+async def _run_tree(line: MediaLine, tenant: Tenant, record: CallRecord, services: Services) -> None:
+    metrics = services.metrics
+    inbox_send, inbox = trio.open_memory_channel[FloorEvent](INBOX_QUEUED)
+    playout_send, playout_commands = trio.open_memory_channel[PlayoutCommand](PLAYOUT_QUEUED)
+    queries_send, queries = trio.open_memory_channel[Query](QUERIES_QUEUED)
+    tool_calls_send, tool_calls = trio.open_memory_channel[ToolCall | ToolCallsCancelled](TOOL_CALLS_QUEUED)
+    playout = Playout(
+        pacer=Pacer(lead_ms=tenant.timing.lead_ms),
+        inbox=inbox_send,
+        on_cut=lambda cut: record.cut(cut.generation, cut.heard_ms, cut.queued_ms),
+        metrics=metrics,
+    )
+
+    def agent_sounding() -> bool:
+        return playout.is_sounding(trio.current_time())
+
+    gate = CallerAudioGate(
+        inbox=inbox_send,
+        vad=services.new_vad(),
+        detector=SpeechDetector(endpointing_ms=tenant.timing.endpointing_ms),
+        windows=WindowBuilder(window_ms=tenant.timing.window_ms),
+        agent_sounding=agent_sounding,
+        metrics=metrics,
+    )
+    desk = CallDesk()
+    generations = itertools.count(1)
+    context = CallContext(
+        tenant=tenant,
+        record=record,
+        services=services,
+        desk=desk,
+        inbox_send=inbox_send,
+        ends=FloorEnds(
+            inbox=inbox,
+            playout=playout_send,
+            queries=queries_send,
+            tool_calls=tool_calls_send,
+            gate=gate,
+            agent_sounding=agent_sounding,
+            next_generation=lambda: next(generations),
+        ),
+    )
+    with inbox, playout_send, queries_send, tool_calls_send, queries, tool_calls, inbox_send:
+        async with trio.open_nursery() as call:
+            call.start_soon(_named, "ingress", lambda: run_ingress(line=line, inbox=inbox_send.clone()))
+            call.start_soon(_named, "jitter", lambda: run_jitter(line=line, gate=gate, metrics=metrics))
+            call.start_soon(
+                _named,
+                "egress",
+                lambda: run_egress(line=line, playout=playout, commands=playout_commands, metrics=metrics),
+            )
+            call.start_soon(
+                _restarting,
+                "retriever",
+                lambda: run_retriever(
+                    tenant_id=tenant.id, queries=queries.clone(), inbox=inbox_send.clone(), search=services.search
+                ),
+                metrics.crashes.labels("retriever").inc,
+            )
+            call.start_soon(
+                _restarting,
+                "tools",
+                lambda: run_tool_executor(
+                    tenant=tenant,
+                    call_sid=record.call_sid,
+                    calls=tool_calls.clone(),
+                    inbox=inbox_send.clone(),
+                    catalog=services.catalog,
+                    ledger=services.ledger,
+                    context=context.tool_context(),
+                ),
+                metrics.crashes.labels("tools").inc,
+            )
+            await hold_floor(context)
+            call.cancel_scope.cancel()
+
+
+async def _named(name: str, actor: Callable[[], Awaitable[None]]) -> None:
+    # The task's name is what the health page and every traceback show.
+    trio.lowlevel.current_task().name = name
+    await actor()
+
+
+async def _restarting(name: str, actor: Callable[[], Awaitable[None]], crashed: Callable[[], None]) -> None:
+    """Run a slow-lane actor again when it crashes: its caller is better served without it than not at all."""
+    trio.lowlevel.current_task().name = name
+    for pause in itertools.chain(RESTART_PAUSES_S, itertools.repeat(RESTART_PAUSES_S[-1])):
+        try:
+            await actor()
+        except Exception as error:
+            log.error("restarting an actor that crashed", actor=name, exc_info=error)
+            crashed()
+            await trio.sleep(pause)
+        else:
+            return

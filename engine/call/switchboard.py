@@ -1,0 +1,247 @@
+"""All calls of one worker: who may come in, who is on the line, how each ended, and drain.
+
+The switchboard owns what must outlive one media stream of a call: its record (transcript, handle, outcome) stays for a
+while after the line is gone, so that a recovery request finds the call where it stood. Everything here is one process's
+memory; ``/twilio/recover`` on another worker starts afresh (until live state is written behind).
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import trio
+
+from engine.call.outcome import ON_PURPOSE, Outcome, Reason
+from engine.call.record import CallRecord
+from engine.call.services import Services
+from engine.call.supervisor import run_call
+from engine.call.switchboard_types import (
+    Admission,
+    CallSnapshot,
+    EndState,
+    SwitchboardStatistics,
+)
+from engine.call.wrap_up import offer_end
+from engine.errors import LineLost
+from engine.log import bind_call, get_logger
+from engine.store.interface import CallEnd, Message
+from engine.telephony.line import MediaLine
+from engine.tenants.tenant import Tenant
+from engine.wire.stream_token import StreamClaims
+from engine.wire.twilio_media import Start
+
+REMEMBERED_CALLS = 5_000  # ended or ringing calls kept for recovery; the oldest is forgotten first
+REMEMBERED_S = 900.0
+RECOVERY_S = 20.0  # from a broken line to the carrier's next stream: measured 0.9 s; then the call is over
+MAY_COME_BACK = frozenset({Reason.LINE_BROKEN, Reason.LINE_SILENT, Reason.BAD_MEDIA, Reason.CRASHED})
+SNAPSHOTS = 500
+
+log = get_logger("call.switchboard")
+
+
+@dataclass(slots=True)
+class Entry:
+    """One call as the switchboard knows it."""
+
+    call_sid: str
+    tenant_id: str
+    caller: str
+    rang_at: float
+    record: CallRecord | None = None
+    line: MediaLine | None = None
+    attempts: int = 0
+
+
+class Switchboard:
+    """See the module. One per process; all methods are plain calls but ``run`` and ``take_line``."""
+
+    def __init__(
+        self,
+        *,
+        services: Services,
+        ends: trio.MemorySendChannel[CallEnd],
+        max_calls: int,
+        wall_clock: Callable[[], str],
+    ) -> None:
+        self._services = services
+        self._ends = ends
+        self._max_calls = max_calls
+        self._wall_clock = wall_clock
+        self._entries: OrderedDict[str, Entry] = OrderedDict()
+        self._live: dict[str, Entry] = {}
+        self._by_tenant: dict[str, int] = {}
+        self._draining = False
+        self._broken: dict[str, trio.CancelScope] = {}
+        self._nursery: trio.Nursery | None = None
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Wait for the recovery of broken calls, until cancelled; then wrap up those that were not recovered."""
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                task_status.started()
+                await trio.sleep_forever()
+        finally:
+            self._nursery = None
+
+    # --- the door ----------------------------------------------------------------------------------------------
+
+    def ring(self, call_sid: str, tenant_id: str, caller: str, called: str) -> None:
+        """The carrier says that a call is coming."""
+        del called  # the tenant has been found by it
+        if call_sid not in self._entries:
+            self._remember(Entry(call_sid, tenant_id, caller, trio.current_time()))
+
+    def admission(self, tenant: Tenant) -> Admission:
+        """May one more call of this tenant be taken now?"""
+        if self._draining:
+            return Admission.DRAINING
+        if len(self._live) >= self._max_calls:
+            return Admission.FULL
+        if self._by_tenant.get(tenant.id, 0) >= tenant.quotas.concurrent_calls:
+            return Admission.TENANT_FULL
+        return Admission.ADMITTED
+
+    async def take_line(self, line: MediaLine, start: Start, tenant: Tenant, claims: StreamClaims) -> None:
+        """Serve this line to its end. Returns when nothing of the call is left; never raises for the call's sake."""
+        now = trio.current_time()
+        call_sid = start.call_sid
+        if call_sid not in self._entries:
+            self._remember(Entry(call_sid, tenant.id, "", now))
+        entry = self._entries[call_sid]
+        if entry.record is None:
+            entry.record = CallRecord(
+                call_sid=call_sid,
+                tenant_id=tenant.id,
+                caller=entry.caller,
+                started_at=now,
+                observe=self._services.observe,
+            )
+        record = entry.record
+        record.outcome = None
+        record.note(now, "line", attempt=claims.attempt)
+        bind_call(call_sid=call_sid, tenant_id=tenant.id)
+        self._enter(entry, line)
+        try:
+            outcome = await run_call(line=line, tenant=tenant, record=record, services=self._services)
+        except trio.Cancelled:
+            # The process ends while the call is on: the carrier will ask for recovery.
+            record.outcome = record.outcome or Outcome.of(Reason.DRAINED)
+            raise
+        finally:
+            self._leave(entry)
+            self._end_leg(entry, record)
+        log.info("call ended", outcome=outcome.outcome, reason=outcome.reason, detail=outcome.detail)
+
+    def carrier_says_ended(self, call_sid: str, why: str) -> None:
+        """The call is over, told by another way than its line; ends a line that still hangs."""
+        entry = self._live.get(call_sid)
+        if entry is not None and entry.line is not None:
+            entry.line.end(LineLost("carrier", why))
+        elif (waiting := self._broken.get(call_sid)) is not None:
+            waiting.cancel()
+
+    # --- recovery ----------------------------------------------------------------------------------------------
+
+    def end_reason(self, call_sid: str) -> EndState:
+        """How that call stands."""
+        entry = self._entries.get(call_sid)
+        if entry is None or entry.record is None:
+            return EndState.UNKNOWN
+        outcome = entry.record.outcome
+        if outcome is not None and outcome.reason is Reason.TRANSFERRED:
+            return EndState.TRANSFERRING
+        if outcome is not None and outcome.reason in ON_PURPOSE:
+            return EndState.ENDED
+        return EndState.LIVE if call_sid in self._live else EndState.LOST
+
+    def note_attempt(self, call_sid: str) -> int:
+        """Count a recovery of that call; returns which one it is, from 1."""
+        entry = self._entries.get(call_sid)
+        if entry is None:
+            return 1
+        entry.attempts += 1
+        return entry.attempts
+
+    # --- drain and health --------------------------------------------------------------------------------------
+
+    def begin_drain(self) -> None:
+        """Take no new calls from now on."""
+        self._draining = True
+
+    def statistics(self) -> SwitchboardStatistics:
+        """A snapshot, of at most 500 calls."""
+        now = trio.current_time()
+        calls = [
+            CallSnapshot(
+                call_sid=entry.call_sid,
+                tenant_id=entry.tenant_id,
+                floor=str(entry.record.floor),
+                age_s=round(now - entry.record.started_at, 1),
+                attempt=entry.attempts,
+            )
+            for entry in list(self._live.values())[:SNAPSHOTS]
+            if entry.record is not None
+        ]
+        return SwitchboardStatistics(len(self._live), self._max_calls, self._draining, tuple(calls))
+
+    # --- inside ------------------------------------------------------------------------------------------------
+
+    def _enter(self, entry: Entry, line: MediaLine) -> None:
+        entry.line = line
+        self._live[entry.call_sid] = entry
+        self._by_tenant[entry.tenant_id] = self._by_tenant.get(entry.tenant_id, 0) + 1
+        self._services.metrics.calls_now.set(len(self._live))
+        if (waiting := self._broken.pop(entry.call_sid, None)) is not None:
+            waiting.cancel()  # recovered: the end that waited for this is not the call's end
+
+    def _leave(self, entry: Entry) -> None:
+        entry.line = None
+        self._live.pop(entry.call_sid, None)
+        self._by_tenant[entry.tenant_id] -= 1
+        if not self._by_tenant[entry.tenant_id]:
+            del self._by_tenant[entry.tenant_id]
+        self._services.metrics.calls_now.set(len(self._live))
+
+    def _end_leg(self, entry: Entry, record: CallRecord) -> None:
+        """A line is gone. Its call is over too, unless the line broke and the carrier may bring the caller back."""
+        assert record.outcome is not None, "a line that was served has an outcome"
+        if record.outcome.reason in MAY_COME_BACK and self._nursery is not None:
+            self._nursery.start_soon(self._await_recovery, entry, record, name=f"recovery of {entry.call_sid}")
+        else:
+            self._wrap_up(record)
+
+    async def _await_recovery(self, entry: Entry, record: CallRecord) -> None:
+        self._broken[entry.call_sid] = scope = trio.CancelScope()
+        try:
+            with scope:
+                await trio.sleep(RECOVERY_S)
+        finally:
+            if self._broken.get(entry.call_sid) is scope:
+                del self._broken[entry.call_sid]
+                self._wrap_up(record)
+
+    def _wrap_up(self, record: CallRecord) -> None:
+        """The call is over: exactly one end per call leaves here."""
+        outcome = record.outcome
+        assert outcome is not None
+        record.note(trio.current_time(), "ended", outcome.detail, outcome=outcome.outcome, reason=outcome.reason)
+        self._services.metrics.calls.labels(outcome.outcome, outcome.reason).inc()
+        left_at = self._wall_clock()
+        messages = tuple(
+            Message(record.tenant_id, record.call_sid, record.caller, mulaw, left_at) for mulaw in record.messages
+        )
+        document = record.document()
+        end = CallEnd(record.tenant_id, record.call_sid, outcome.outcome, outcome.reason, document, messages)
+        offer_end(self._ends, end, self._services.metrics)
+
+    def _remember(self, entry: Entry) -> None:
+        self._entries[entry.call_sid] = entry
+        oldest = trio.current_time() - REMEMBERED_S
+        while self._entries:
+            first = next(iter(self._entries.values()))
+            if first.call_sid in self._live or first is entry:
+                break
+            if len(self._entries) <= REMEMBERED_CALLS and first.rang_at > oldest:
+                break
+            del self._entries[first.call_sid]

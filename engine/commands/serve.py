@@ -1,0 +1,70 @@
+"""``frontdesk serve``: the gateway, until a signal asks it to drain."""
+
+import signal
+import sys
+from pathlib import Path
+
+import click
+import trio
+
+from engine import log
+from engine.config import Settings
+from engine.server.app import serve_gateway
+from engine.server.compose import open_gateway
+from engine.tenants import examples
+from engine.tenants.documents import read_tenants
+from engine.tenants.tenant import Tenant
+
+_logger = log.get_logger("commands.serve")
+
+
+def load_tenants(path: Path | None) -> list[Tenant]:
+    """The tenants of a file or directory; without one, the example that ships with the product."""
+    return read_tenants(path) if path is not None else [examples.load("harbor-dental")]
+
+
+@click.command()
+@click.option(
+    "--tenants",
+    type=click.Path(exists=True, path_type=Path),
+    help="A tenant document, or a directory of them (YAML or JSON). Default: the example dental practice.",
+)
+def serve(*, tenants: Path | None) -> None:
+    """Answer calls until SIGTERM or SIGINT, then drain: live calls go on, new ones get the static script."""
+    settings = Settings.read()
+    log.configure(settings.log_level, pretty=sys.stderr.isatty())
+    trio.run(_serve, settings, load_tenants(tenants))
+
+
+async def _serve(settings: Settings, tenants: list[Tenant]) -> None:
+    shutdown = trio.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_watch_signals, shutdown)
+        async with open_gateway(settings, tenants) as composed:
+            await serve_gateway(composed.gateway, shutdown=shutdown)
+        nursery.cancel_scope.cancel()
+
+
+async def _watch_signals(shutdown: trio.Event) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for number in signals:
+            _logger.info("asked to stop", signal=signal.Signals(number).name)
+            if shutdown.is_set():
+                raise KeyboardInterrupt  # asked twice: the operator does not want to wait for the drain
+            shutdown.set()
+
+
+@click.command("check-config")
+@click.option("--tenants", type=click.Path(exists=True, path_type=Path), help="As for serve.")
+def check_config(*, tenants: Path | None) -> None:
+    """Say whether the settings and tenant documents can be used, without starting anything."""
+    settings = Settings.read()
+    for tenant in load_tenants(tenants):
+        click.echo(f"tenant {tenant.id}: {', '.join(tenant.numbers) or 'no number'}")
+    for name, value in settings.model_dump(mode="json").items():
+        if value is not None:
+            click.echo(f"FRONTDESK_{name.upper()}={value}")
+    if settings.twilio_auth_token is None:
+        click.echo("no FRONTDESK_TWILIO_AUTH_TOKEN: every request of the carrier will be refused", err=True)
+    if settings.gemini_api_key is None:
+        click.echo("no FRONTDESK_GEMINI_API_KEY: every call will be served by the script alone", err=True)

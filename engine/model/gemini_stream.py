@@ -1,0 +1,164 @@
+"""One open Gemini Live session: the client says where a turn begins and ends, and that is what grounds every answer.
+
+With manual activity detection the service answers on ``activityEnd`` and on nothing else, so a turn goes up as
+``activityStart``, sound, then the notes as text *inside* the open activity, and ``activityEnd`` last. Text that came
+later would be about the next turn; text outside an activity would be a turn of its own.
+"""
+
+import json
+import secrets
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+import trio
+
+from engine.audio import g711
+from engine.audio.resample import Resampler
+from engine.errors import MisuseError, ModelClosed, ModelProtocolFault
+from engine.messages import CallerAudio, CommitTurn, Notes, ReportHeard, Speak, ToolResult
+from engine.model.gemini_events import Downlink
+from engine.model.provider import Nonsense, StreamEvent
+from engine.model.setup import notes_text
+from engine.model.stream import ModelSocket
+from engine.wire import gemini_live as codec
+from engine.wire.gemini_live_events import CallsCancelled
+
+# Close codes by which the service refuses what we sent (1007: an argument or the context; 1008: an unknown model,
+# handle or call): the same again cannot help, a fresh session may.
+UNRESUMABLE = frozenset({1007, 1008})
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStatistics:
+    """Counts of one stream. ``windows_outside_turn``: not sent, since the service ignores sound outside a turn."""
+
+    windows: int
+    windows_outside_turn: int
+    messages: int
+    nonsense: int
+
+
+class GeminiStream:
+    """One open session; made by ``GeminiLiveProvider.open_stream``, used by one session actor."""
+
+    def __init__(self, socket: ModelSocket, tenant_id: str) -> None:
+        self._socket = socket
+        self._tenant_id = tenant_id
+        self._turn_open = False
+        self._downlink = Downlink()
+        self._ready: deque[StreamEvent] = deque()
+        self._resampler = Resampler(g711.SAMPLE_RATE_HZ, codec.INPUT_RATE_HZ)
+        self._cancelled: set[str] = set()
+        self._late: list[str] = []  # results that the model no longer waited for
+        self._windows = self._outside = self._messages = self._nonsense = 0
+
+    async def open_turn(self) -> None:
+        """The caller began; a running response is interrupted by it."""
+        self._open("a turn")
+        self._resampler.reset()
+        self._downlink.turn_opened()
+        await self._socket.send(codec.activity_start())
+
+    async def send_audio(self, window: CallerAudio) -> None:
+        """A window of the open turn; one that comes while none is open is counted and dropped."""
+        if not self._turn_open:
+            self._outside += 1
+            return
+        self._windows += 1
+        pcm = self._resampler.process(g711.decode(window.mulaw))
+        if pcm.size:
+            await self._socket.send(codec.audio_message(pcm.astype("<i2", copy=False).tobytes()))
+
+    async def commit_turn(self, commit: CommitTurn) -> None:
+        """Notes, then the end of the activity.
+
+        Raises:
+            MisuseError: no turn is open, or the outcome is another turn's or holds another tenant's passages.
+        """
+        outcome = commit.outcome
+        if not self._turn_open:
+            raise MisuseError(f"turn {commit.turn_id} is committed but none is open")
+        if outcome.turn_id != commit.turn_id:
+            raise MisuseError(f"turn {commit.turn_id} is committed with the retrieval of turn {outcome.turn_id}")
+        if isinstance(outcome, Notes) and any(note.tenant_id != self._tenant_id for note in outcome.passages):
+            raise MisuseError("a passage of another tenant reached a model session")
+        for text in (*self._late, notes_text(outcome, secrets.token_hex(4))):
+            if text is not None:
+                await self._socket.send(codec.text_message(text))
+        self._late.clear()
+        self._downlink.turn_committed()
+        await self._end_turn()
+
+    async def speak(self, speak: Speak) -> None:
+        """A turn of text alone, which the model answers by speaking."""
+        self._open("an instruction to speak")
+        await self._socket.send(codec.activity_start())
+        await self._socket.send(codec.text_message(speak.instruction))
+        await self._end_turn()
+
+    async def send_tool_result(self, result: ToolResult) -> None:
+        """Answer a call. For a cancelled one nobody waits: what came of it is told along with the next turn."""
+        if result.call_id in self._cancelled:
+            self._cancelled.discard(result.call_id)
+            said = json.dumps(dict(result.response), ensure_ascii=False, default=str)
+            self._late.append(f"[result of the tool {result.name}, called before the caller spoke again] {said}")
+            return
+        await self._socket.send(codec.tool_response(result.call_id, result.name, result.response))
+
+    async def report_heard(self, heard: ReportHeard) -> None:  # noqa: ARG002
+        """Nothing: this service cannot be told; it remembers all that it sent."""
+        await trio.lowlevel.checkpoint()
+
+    def events(self) -> AsyncIterator[StreamEvent]:
+        """What comes back, until ``ModelClosed`` (or what else ``ModelSocket.receive`` raises)."""
+        return _Events(self._next)
+
+    def statistics(self) -> StreamStatistics:
+        """A snapshot."""
+        return StreamStatistics(self._windows, self._outside, self._messages, self._nonsense)
+
+    def _open(self, what: str) -> None:
+        if self._turn_open:
+            raise MisuseError(f"{what} begins while a turn is open")
+        self._turn_open = True
+
+    async def _end_turn(self) -> None:
+        self._turn_open = False
+        await self._socket.send(codec.activity_end())
+
+    async def _next(self) -> StreamEvent:
+        while not self._ready:
+            await self._receive()
+        return self._ready.popleft()
+
+    async def _receive(self) -> None:
+        """Queue the next message's events; a message that cannot be used is one ``Nonsense``."""
+        try:
+            message = await self._socket.receive()
+        except ModelClosed as closed:
+            raise ModelClosed(str(closed), code=closed.code, resumable=closed.code not in UNRESUMABLE) from closed
+        self._messages += 1
+        try:
+            events = codec.decode(message)
+        except ModelProtocolFault as fault:
+            self._nonsense += 1
+            self._ready.append(Nonsense(str(fault)))
+            return
+        for event in events:
+            if isinstance(event, CallsCancelled):
+                self._cancelled.update(event.call_ids)
+            self._ready.extend(self._downlink.take(event))
+
+
+class _Events:
+    """An iterator rather than an async generator, which would have to be closed by whoever stops halfway."""
+
+    def __init__(self, next_event: Callable[[], Awaitable[StreamEvent]]) -> None:
+        self._next_event = next_event
+
+    def __aiter__(self) -> "_Events":
+        return self
+
+    async def __anext__(self) -> StreamEvent:
+        return await self._next_event()

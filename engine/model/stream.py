@@ -1,0 +1,208 @@
+"""The websocket that a model session runs on: a lean client over any trio stream.
+
+One task reads, any task may send; sends are serialised. Pings are answered by the reader, unless a sender is at work,
+in which case that sender answers after its frame: the reader never queues behind a sender, so it always drains.
+
+We send no pings and expect no pongs: services are known to answer them many seconds late. That the peer is alive is
+judged by what it says (``liveness``) and by whether it takes what we send (``SEND_DEADLINE_S``).
+"""
+
+import ssl
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import trio
+
+from engine.errors import (
+    HandshakeRefused,
+    ModelClosed,
+    ModelGarbled,
+    ModelLost,
+    ModelRefused,
+    ModelStalled,
+    RemoteError,
+    WebSocketFault,
+)
+from engine.wire.handshake import ClientHandshake
+from engine.wire.websocket import CLOSE, PING, PONG, Role, WebSocketCodec, parse_close
+
+MAX_MESSAGE = 4 * 1024 * 1024  # several seconds of sound in one message; official clients stop at 1 MiB
+SEND_DEADLINE_S = 2.0  # a peer that has taken nothing for so long is lost; socket buffers alone hold many seconds
+CLOSE_DEADLINE_S = 0.5  # for our last words; nobody waits for the peer's
+READ_SIZE = 65536
+ABNORMAL = 1006  # RFC 6455: the connection ended without a close frame
+
+
+class ModelSocket:
+    """One open websocket. Made by ``open_websocket`` or, over a stream of the caller's, by ``upgrade``."""
+
+    def __init__(self, stream: trio.abc.Stream, early: bytes = b"") -> None:
+        self._stream = stream
+        self._codec = WebSocketCodec(Role.CLIENT, max_message=MAX_MESSAGE)
+        self._early = early  # what came in the same read as the handshake's answer
+        self._inbox: deque[bytes] = deque()
+        self._sending = trio.Lock()
+        self._ping: bytes | None = None
+        self._end: ModelLost | None = None
+        self._whole = True  # False: a frame may be half out, so nothing may follow it
+        self._closing = False
+        self._goodbye = 1000
+
+    async def send(self, payload: bytes) -> None:
+        """Send one text message; returns when the connection has taken it.
+
+        Raises:
+            ModelStalled: the peer took nothing for ``SEND_DEADLINE_S``; the connection is closed.
+            ModelClosed: the connection has ended.
+        """
+        async with self._sending:
+            await self._write(self._codec.text(payload))
+            await self._answer_ping()
+
+    async def receive(self) -> bytes:
+        """The next message, text and binary alike.
+
+        Raises:
+            ModelClosed: the peer closed (its code and reason) or just went away (1006).
+            ModelGarbled: the peer broke the websocket protocol, or sent more than ``MAX_MESSAGE`` at once.
+            ModelStalled: it takes nothing from us.
+        """
+        while not self._inbox:
+            if self._end is not None:
+                raise self._end
+            self._sort(await self._read())
+            if self._ping is not None and not self._sending.locked():
+                async with self._sending:
+                    await self._answer_ping()
+        return self._inbox.popleft()
+
+    async def aclose(self) -> None:
+        """Say goodbye, if that is quickly done, and close the connection whatever happens."""
+        with trio.CancelScope(shield=True):
+            with trio.move_on_after(CLOSE_DEADLINE_S):
+                if self._whole and not self._closing:
+                    self._closing = True
+                    try:
+                        async with self._sending:
+                            await self._write(self._codec.close(self._goodbye))
+                    except RemoteError:
+                        pass  # it is gone already
+                await self._stream.aclose()
+                return
+            await trio.aclose_forcefully(self._stream)
+
+    async def _read(self) -> bytes:
+        if self._early:
+            early, self._early = self._early, b""
+            return early
+        try:
+            return bytes(await self._stream.receive_some(READ_SIZE))
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return b""  # reset, or closed by a sender that found it stalled
+
+    def _sort(self, data: bytes) -> None:
+        """Sort what came into messages, the last ping, and the end."""
+        if not data:
+            self._end = self._end or ModelClosed("the connection ended without a goodbye", code=ABNORMAL)
+            return
+        try:
+            frames = self._codec.receive_data(data)
+        except WebSocketFault as fault:
+            frames = list(fault.decoded)
+            self._goodbye = fault.close_code
+            self._end = ModelGarbled(f"websocket broken: {fault}", code=fault.close_code)
+        for opcode, payload in frames:
+            if opcode == PING:
+                self._ping = payload
+            elif opcode == CLOSE:
+                code, reason = parse_close(payload)
+                self._end = ModelClosed(f"closed by the peer: {code} {reason}".rstrip(), code=code)
+            elif opcode != PONG:
+                self._inbox.append(payload)
+
+    async def _answer_ping(self) -> None:
+        """With the lock held: answer the newest ping, as the RFC allows, leaving out older ones."""
+        while self._ping is not None:
+            payload, self._ping = self._ping, None
+            await self._write(self._codec.pong(payload))
+
+    async def _write(self, frame: bytes) -> None:
+        """With the lock held: hand over one frame, whole or never anything again."""
+        if not self._whole:
+            raise ModelClosed("the connection broke while sending", code=ABNORMAL)
+        self._whole = False
+        with trio.move_on_after(SEND_DEADLINE_S) as patience:
+            try:
+                await self._stream.send_all(frame)
+            except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                raise ModelClosed("the connection broke while sending", code=ABNORMAL) from error
+            self._whole = True
+        if patience.cancelled_caught:
+            why = f"the peer took nothing for {SEND_DEADLINE_S} s"
+            self._end = self._end or ModelStalled(why)  # closing wakes the reader, who is to say the same
+            await trio.aclose_forcefully(self._stream)
+            raise ModelStalled(why)
+
+
+async def upgrade(stream: trio.abc.Stream, url: str, headers: Sequence[tuple[str, str]]) -> ModelSocket:
+    """Do the websocket handshake over ``stream``; closes nothing when it fails.
+
+    Raises:
+        HandshakeRefused: the answer is not a websocket (``status`` says more), or there was none.
+        trio.BrokenResourceError: the connection broke.
+    """
+    handshake = ClientHandshake(url, headers)
+    await stream.send_all(handshake.request())
+    while True:
+        data = bytes(await stream.receive_some(READ_SIZE))
+        if (early := handshake.receive(data)) is not None:
+            return ModelSocket(stream, early)
+
+
+@asynccontextmanager
+async def open_websocket(
+    url: str, headers: Sequence[tuple[str, str]], *, ssl_context: ssl.SSLContext | None = None, deadline_s: float
+) -> AsyncIterator[ModelSocket]:
+    """Connect to ``ws://`` or ``wss://``, upgrade, and close on the way out.
+
+    Args:
+        url: the whole address; its query is sent as it is.
+        headers: sent beside those that the handshake needs (the key, for example).
+        ssl_context: for ``wss``; without one, the system's authorities are trusted.
+        deadline_s: for everything up to the upgraded connection.
+
+    Raises:
+        ModelRefused: no websocket within the deadline.
+    """
+    stream: trio.abc.Stream | None = None
+    socket: ModelSocket | None = None
+    try:
+        with trio.move_on_after(deadline_s):
+            try:
+                stream = await _connect(url, ssl_context)
+                socket = await upgrade(stream, url, headers)
+            except HandshakeRefused as refused:
+                raise ModelRefused(f"handshake refused: {refused}") from refused
+            except (OSError, trio.BrokenResourceError) as error:
+                raise ModelRefused(f"could not connect: {error!r}") from error
+        if socket is None:
+            raise ModelRefused(f"no websocket within {deadline_s:.1f} s")
+        yield socket
+    finally:
+        if socket is not None:
+            await socket.aclose()
+        elif stream is not None:
+            await trio.aclose_forcefully(stream)
+
+
+async def _connect(url: str, ssl_context: ssl.SSLContext | None) -> trio.abc.Stream:
+    parts = urlsplit(url)
+    secure = parts.scheme == "wss"
+    host = parts.hostname or ""
+    tcp = await trio.open_tcp_stream(host, parts.port or (443 if secure else 80))
+    if not secure:
+        return tcp
+    # https_compatible: do not wait for the peer's last TLS record when closing, and take its plain hang-up for an end.
+    return trio.SSLStream(tcp, ssl_context or ssl.create_default_context(), server_hostname=host, https_compatible=True)

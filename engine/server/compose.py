@@ -1,0 +1,175 @@
+"""The composition root: settings and tenants in, a gateway with everything it needs out.
+
+    http client ............ for the carrier's REST
+    └─ wrap-up ............. keeps ends of calls; ends last, when nothing is left to keep
+       └─ switchboard ...... waits for the recovery of broken calls
+          └─ the gateway is served by the caller of ``open_gateway``
+
+Live clients are made here, in this order, and nowhere else; nothing is made when a module is imported.
+"""
+
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import trio
+
+from engine.audio.vad import WebRtcVad
+from engine.call.record import Moment
+from engine.call.services import Services
+from engine.call.switchboard import Switchboard
+from engine.call.switchboard_types import CarrierRecording
+from engine.call.wrap_up import ENDS_QUEUED, run_wrap_up
+from engine.config import Settings
+from engine.errors import MisuseError
+from engine.fallback.prompts import PromptLibrary
+from engine.log import get_logger
+from engine.metrics import Metrics
+from engine.model import setup as model_setup
+from engine.model.gemini_live import GeminiLiveProvider
+from engine.model.provider import ModelProvider
+from engine.retrieval.lexical import MemorySearch
+from engine.server.ports import Gateway
+from engine.store.diary import MemoryDiary
+from engine.store.files import FileStore
+from engine.store.follow_ups import FollowUp, FollowUps
+from engine.store.interface import CallEnd
+from engine.store.memory_ledger import MemoryLedger
+from engine.telephony.plane import MediaPlane
+from engine.telephony.rest import Carrier, TwilioRest
+from engine.tenants.directory import MemoryDirectory
+from engine.tenants.tenant import Tenant
+from engine.tools.catalog import standard_catalog
+from engine.voice.cache import VoiceCache
+from engine.wire.stream_token import StreamTokens
+
+REST_CONNECTIONS = 20
+
+log = get_logger("server.compose")
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A gateway that can be served, and what tests and the demo look at from outside."""
+
+    gateway: Gateway
+    switchboard: Switchboard
+    services: Services
+    store: FileStore
+    tenants: tuple[Tenant, ...]
+
+
+def voice_cache(settings: Settings) -> VoiceCache:
+    """Where this data directory keeps rendered lines."""
+    return VoiceCache(settings.data_dir / "voice")
+
+
+def providers(settings: Settings) -> Mapping[str, ModelProvider]:
+    """Every model that the settings give a key for."""
+    found: dict[str, ModelProvider] = {}
+    if settings.gemini_api_key is not None:
+        found["gemini-live"] = GeminiLiveProvider(
+            str(settings.gemini_url).rstrip("/"), settings.gemini_api_key.get_secret_value(), settings.gemini_model
+        )
+    return found
+
+
+@asynccontextmanager
+async def open_gateway(
+    settings: Settings,
+    tenants: Sequence[Tenant],
+    *,
+    calls_dir: Path | None = None,
+    observe: Callable[[str, Moment], None] | None = None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> AsyncIterator[Composed]:
+    """Make everything a gateway needs; on the way out, keep what calls have left behind.
+
+    Slow the first time for a tenant: its prompts are rendered before any call can come.
+
+    Raises:
+        ConfigurationError: settings or tenants cannot be used.
+    """
+    metrics = Metrics()
+    directory = MemoryDirectory(tenants)
+    library = PromptLibrary(voice_cache(settings))
+    for tenant in tenants:
+        await trio.to_thread.run_sync(library.prepare, tenant)
+    await trio.to_thread.run_sync(model_setup.prepare)
+    offered = providers(settings)
+    if not offered:
+        log.warning("no model is configured: every call will be served by the script alone")
+    store = FileStore(calls_dir or settings.data_dir / "calls")
+    async with _http() as http, trio.open_nursery() as keepers:
+        ends_send, ends = trio.open_memory_channel[CallEnd](ENDS_QUEUED)
+        services = Services(
+            providers=offered,
+            search=MemorySearch(tenants),
+            catalog=standard_catalog(),
+            ledger=MemoryLedger(),
+            follow_ups=store,
+            diary=MemoryDiary(),
+            wall_clock=now,
+            prompts=library,
+            carrier=_carrier(settings, http),
+            dial_done_url=f"{settings.public_url}/twilio/dial-done",
+            new_vad=WebRtcVad,
+            metrics=metrics,
+            observe=observe,
+        )
+        switchboard = Switchboard(
+            services=services, ends=ends_send, max_calls=settings.max_calls, wall_clock=lambda: now().isoformat()
+        )
+        gateway = Gateway(
+            settings=settings,
+            directory=directory,
+            switchboard=switchboard,
+            plane=MediaPlane(on_crash=metrics.crashes.labels("media_plane").inc),
+            tokens=StreamTokens(_secret(settings), clock=lambda: now().timestamp()),
+            metrics=metrics,
+            keep_recording=lambda recording: keepers.start_soon(_keep_recording, store, recording, now()),
+        )
+        keepers.start_soon(lambda: run_wrap_up(ends=ends, store=store))
+        async with ends_send, trio.open_nursery() as nursery:
+            await nursery.start(switchboard.run)
+            yield Composed(gateway, switchboard, services, store, tuple(tenants))
+            nursery.cancel_scope.cancel()
+
+
+def _http() -> httpx.AsyncClient:
+    limits = httpx.Limits(max_connections=REST_CONNECTIONS)
+    return httpx.AsyncClient(limits=limits, timeout=httpx.Timeout(5.0), trust_env=False)
+
+
+def _carrier(settings: Settings, http: httpx.AsyncClient) -> Carrier | None:
+    sid, token = settings.twilio_account_sid, settings.twilio_auth_token
+    if sid is None or token is None:
+        return None
+    return TwilioRest(http, api_url=str(settings.twilio_api_url), account_sid=sid, auth_token=token.get_secret_value())
+
+
+def _secret(settings: Settings) -> str:
+    # Stream tokens live 30 s and are redeemed by the process that issued them: a secret of its own will do for one.
+    return settings.secret_key.get_secret_value() if settings.secret_key else secrets.token_hex(32)
+
+
+async def _keep_recording(store: FollowUps, recording: CarrierRecording, now: datetime) -> None:
+    """A message that the carrier recorded is something for the business to listen to."""
+    item = FollowUp(
+        tenant_id=recording.tenant_id,
+        call_sid=recording.call_sid,
+        key=f"recording-{recording.recording_sid}",
+        kind="message",
+        caller=recording.caller,
+        text=f"A recorded message: {recording.url}",
+        noted_at=now.isoformat(),
+        details={"url": recording.url, "duration_s": recording.duration_s},
+    )
+    try:
+        await store.keep_follow_up(item)
+    except (OSError, MisuseError) as error:
+        log.error("a carrier's recording could not be noted", url=recording.url, detail=str(error))

@@ -1,0 +1,294 @@
+"""PURE: what a Live client may send, and when. Whatever the service would refuse is a ``Refusal`` with its close code.
+
+``read_message`` judges one message by itself, ``Conduct`` judges its place in the session.  Where the service's
+behaviour is not published the stricter reading is taken: a client that satisfies this one is on the safe side.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from engine.sim.gemini_schema import Refusal, read_fields
+
+MODELS = frozenset(
+    {
+        "models/gemini-3.8-live",
+        "models/gemini-3.8-live-extended-thinking",
+        "models/gemini-3.1-flash-live-preview",
+        "models/gemini-2.5-flash-native-audio-preview-12-2025",
+    }
+)
+_THINKERS = frozenset({"models/gemini-3.8-live-extended-thinking"})
+_MIME = re.compile(r"audio/pcm(?:;\s*rate=(\d{4,6}))?")
+_TOOL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """The first message. ``handle`` resumes; ``raw`` is all of it in camelCase."""
+
+    model: str
+    manual: bool
+    interrupts: bool
+    silence_ms: int
+    resumption: bool
+    handle: str | None
+    seeds_history: bool
+    transcribes_input: bool
+    transcribes_output: bool
+    instruction: str
+    tools: tuple[str, ...]
+    raw: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AudioIn:
+    """Caller audio, 16 bit mono at ``rate`` Hz."""
+
+    pcm: NDArray[np.int16]
+    rate: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextIn:
+    """``realtimeInput.text``."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class VideoIn:
+    """A picture: taken and not looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityStart:
+    """The client says that the caller began."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityEnd:
+    """The client says that the caller is done: answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioStreamEnd:
+    """Automatic detection only: nothing more for now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One turn of the conversation; ``role`` is ``user`` or ``model``."""
+
+    role: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContentIn:
+    """``clientContent``: appended to the history; ``complete`` asks for an answer (or ends the seeding)."""
+
+    turns: tuple[Said, ...]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAnswer:
+    """One function response. ``scheduling`` is empty where none was given."""
+
+    call_id: str
+    name: str
+    response: Mapping[str, Any]
+    scheduling: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAnswers:
+    """``toolResponse``."""
+
+    answers: tuple[ToolAnswer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ContextUpdate:
+    """A new system instruction or tool list; None is unchanged."""
+
+    instruction: str | None
+    tools: tuple[str, ...] | None
+
+
+ClientMessage: TypeAlias = (
+    Setup
+    | AudioIn
+    | TextIn
+    | VideoIn
+    | ActivityStart
+    | ActivityEnd
+    | AudioStreamEnd
+    | ContentIn
+    | ToolAnswers
+    | ContextUpdate
+)
+
+
+def read_message(raw: str | bytes) -> ClientMessage:
+    """One client message, typed.
+
+    Raises:
+        Refusal: not JSON, unknown or wrongly typed fields, not exactly one top-level field, values that are refused.
+    """
+    try:
+        parsed = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise Refusal(f"Invalid JSON payload received. {error}") from None
+    message = read_fields(parsed, "")
+    if len(message) != 1:
+        raise Refusal(f"exactly one of the message's fields must be set, got {sorted(message) or 'none'}")
+    (kind, body), *_ = message.items()
+    match kind:
+        case "setup":
+            return _setup(body)
+        case "realtimeInput":
+            return _realtime(body)
+        case "clientContent":
+            turns = tuple(Said(turn.get("role", "user"), _texts(turn)) for turn in body.get("turns", []))
+            return ContentIn(turns, body.get("turnComplete", False))
+        case "toolResponse":
+            return ToolAnswers(
+                tuple(
+                    ToolAnswer(one["id"], one["name"], one["response"], one.get("scheduling", ""))
+                    for one in body["functionResponses"]
+                )
+            )
+        case _:
+            instruction = _texts(body["systemInstruction"]) if "systemInstruction" in body else None
+            return ContextUpdate(instruction, _tools(body["tools"].get("tools", [])) if "tools" in body else None)
+
+
+class Conduct:
+    """Whether a message may come now. Knows nothing of time: only of what came before."""
+
+    def __init__(self) -> None:
+        self.setup: Setup | None = None
+        self.activity_open = False
+        self.seeding = False
+        self._asked: Counter[str] = Counter()
+        self._answered: Counter[str] = Counter()
+
+    def ask(self, call_id: str) -> None:
+        """The server sent this tool call (twice, where it is in a bad mood: then two answers are taken)."""
+        self._asked[call_id] += 1
+
+    def admit(self, message: ClientMessage) -> None:
+        """Take note of the message.
+
+        Raises:
+            Refusal: it may not come now.
+        """
+        if isinstance(message, Setup):
+            if self.setup is not None:
+                raise Refusal("setup must be sent once, as the first message")
+            self.setup, self.seeding = message, message.seeds_history
+            return
+        if self.setup is None:
+            raise Refusal(f"setup must be the first message, got {type(message).__name__}")
+        match message:
+            case ActivityStart() | ActivityEnd():
+                self._admit_activity(self.setup, opens=isinstance(message, ActivityStart))
+            case AudioStreamEnd() if self.setup.manual:
+                raise Refusal("audio_stream_end is not allowed when automatic activity detection is disabled")
+            case ToolAnswers():
+                self._admit_answers(message)
+            case ContentIn() if self.seeding:
+                self.seeding = not message.complete
+            case ContextUpdate() if "3.8" not in self.setup.model:
+                raise Refusal(f"context_update is not supported by {self.setup.model}")
+            case _:
+                pass
+
+    def _admit_activity(self, setup: Setup, *, opens: bool) -> None:
+        name = "activity_start" if opens else "activity_end"
+        if not setup.manual:
+            raise Refusal(f"{name}: explicit activity control is not allowed with automatic activity detection")
+        if opens == self.activity_open:
+            raise Refusal(f"{name} while {'an' if self.activity_open else 'no'} activity is open")
+        self.activity_open = opens
+
+    def _admit_answers(self, message: ToolAnswers) -> None:
+        for answer in message.answers:
+            self._answered[answer.call_id] += 1
+            if self._answered[answer.call_id] > self._asked[answer.call_id]:
+                why = "was answered before" if self._asked[answer.call_id] else "was never asked for"
+                raise Refusal(f"tool_response: function call {answer.call_id!r} {why}")
+
+
+def _setup(body: Mapping[str, Any]) -> Setup:
+    model = body["model"]
+    if model not in MODELS:
+        raise Refusal(f"{model} is not found for API version, or is not supported for bidiGenerateContent", 1008)
+    thinking = body.get("generationConfig", {}).get("thinkingConfig", {})
+    if ("thinkingLevel" in thinking) != (model in _THINKERS):
+        raise Refusal(f"thinking_level is {'needed' if model in _THINKERS else 'not supported'} by this model")
+    realtime = body.get("realtimeInputConfig", {})
+    detection = realtime.get("automaticActivityDetection", {})
+    return Setup(
+        model=model,
+        manual=detection.get("disabled", False),
+        interrupts=realtime.get("activityHandling") != "NO_INTERRUPTION",
+        silence_ms=detection.get("silenceDurationMs", 500),
+        resumption="sessionResumption" in body,
+        handle=body.get("sessionResumption", {}).get("handle"),
+        seeds_history=body.get("historyConfig", {}).get("initialHistoryInClientContent", False),
+        transcribes_input="inputAudioTranscription" in body,
+        transcribes_output="outputAudioTranscription" in body,
+        instruction=_texts(body.get("systemInstruction", {})),
+        tools=_tools(body.get("tools", [])),
+        raw=body,
+    )
+
+
+def _realtime(body: Mapping[str, Any]) -> ClientMessage:
+    if len(body) != 1:
+        raise Refusal(f"realtime_input: exactly one field expected, got {sorted(body) or 'none'}")
+    (kind, value), *_ = body.items()
+    match kind:
+        case "audio":
+            return _audio(value)
+        case "text":
+            return TextIn(value)
+        case "video":
+            return VideoIn()
+        case "activityStart":
+            return ActivityStart()
+        case "activityEnd":
+            return ActivityEnd()
+        case _:
+            return AudioStreamEnd()
+
+
+def _audio(blob: Mapping[str, Any]) -> AudioIn:
+    named = _MIME.fullmatch(blob["mimeType"])
+    if named is None:
+        raise Refusal(f"realtime_input.audio: mime type {blob['mimeType']!r} is not supported")
+    if not blob["data"] or len(blob["data"]) % 2:
+        raise Refusal(f"realtime_input.audio: {len(blob['data'])} bytes are not 16 bit samples")
+    return AudioIn(np.frombuffer(blob["data"], dtype="<i2"), int(named[1] or 16000))
+
+
+def _texts(content: Mapping[str, Any]) -> str:
+    return "\n".join(part["text"] for part in content.get("parts", []) if "text" in part)
+
+
+def _tools(tools: list[Mapping[str, Any]]) -> tuple[str, ...]:
+    names = [function["name"] for tool in tools for function in tool.get("functionDeclarations", [])]
+    if bad := [name for name in names if not _TOOL_NAME.fullmatch(name)]:
+        raise Refusal(f"tools: invalid function name {bad[0]!r}")
+    if len(set(names)) < len(names):
+        raise Refusal("tools: duplicate function declaration found")
+    return tuple(names)

@@ -1,0 +1,146 @@
+"""What a simulated model may do wrong, as values; and when, as rules that are used up.
+
+A mood is asked for by its type at the one place where it acts (``MoodSchedule.take``): it is used up when it acts, not
+before.  Turns count from 1 on each connection (a turn begins with its commit); turn 0 is the moment after set-up.
+Connections count from 1 over the life of the simulator, refused ones included.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, TypeVar
+
+Nonsense: TypeAlias = Literal[
+    "invalid_json", "wrong_shape", "bad_base64", "odd_pcm", "not_audio", "huge_frame", "text_only"
+]
+EVERY_NONSENSE: tuple[Nonsense, ...] = (
+    "invalid_json",
+    "wrong_shape",
+    "bad_base64",
+    "odd_pcm",
+    "not_audio",
+    "text_only",
+    "huge_frame",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """No session: the connection is reset, the handshake gets an HTTP status, or set-up is answered by a close."""
+
+    how: Literal["reset", "http", "close"] = "close"
+    status: int = 503
+    code: int = 1011
+    reason: str = "The service is currently unavailable."
+
+
+@dataclass(frozen=True, slots=True)
+class Slow:
+    """The first audio of a turn comes this long after its commit, whatever the simulator's own thinking time."""
+
+    first_audio_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """Open, but nothing at all after a commit; for so many turns, None for as long as the connection lasts."""
+
+    turns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deaf:
+    """From here on the socket is not read any more, and nothing is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Garbled:
+    """Nonsense before the answer, ``repeat`` messages taken from ``kinds`` in turn; ``instead``: no answer follows."""
+
+    kinds: tuple[Nonsense, ...] = ("invalid_json",)
+    repeat: int = 1
+    instead: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The connection ends after so much audio of the turn's answer (0: before any). Code 1006 is a TCP reset."""
+
+    code: int = 1006
+    after_ms: int = 0
+    reason: str = "Internal error encountered."
+
+
+@dataclass(frozen=True, slots=True)
+class GoAway:
+    """The session will be closed (1011) in ``time_left_s``; ``quiet``: said between turns, not in the middle of one."""
+
+    time_left_s: float = 50.0
+    quiet: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DoubleToolCall:
+    """A tool call comes twice: again with its id, under a new id, or also as a part of the model's turn."""
+
+    how: Literal["same_id", "new_id", "part"] = "same_id"
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """The turn is transcribed and then never answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhantomInterrupted:
+    """``interrupted`` and ``turnComplete`` at the start of an activity, though nothing was being said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runaway:
+    """The answer goes on and on for so long."""
+
+    speech_s: float = 120.0
+
+
+Mood: TypeAlias = (
+    Refuse | Slow | Silent | Deaf | Garbled | Cut | GoAway | DoubleToolCall | Unanswered | PhantomInterrupted | Runaway
+)
+SomeMood = TypeVar("SomeMood", bound=Mood)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """When a mood comes: on this connection and in this turn (None: any), so many times (None: always)."""
+
+    mood: Mood
+    connection: int | None = None
+    turn: int | None = None
+    times: int | None = 1
+
+
+class MoodSchedule:
+    """The rules that are left, oldest first."""
+
+    def __init__(self, *rules: Rule) -> None:
+        self._left: list[tuple[Rule, int | None]] = [(rule, rule.times) for rule in rules]
+
+    def add(self, rule: Rule) -> None:
+        """One more rule, after those that are there."""
+        self._left.append((rule, rule.times))
+
+    def take(self, kind: type[SomeMood], connection: int, turn: int) -> SomeMood | None:
+        """The mood of this kind that is due now, used up once; None: behave."""
+        for at, (rule, left) in enumerate(self._left):
+            mood = rule.mood
+            if not isinstance(mood, kind) or rule.connection not in (None, connection) or rule.turn not in (None, turn):
+                continue
+            if left == 1:
+                del self._left[at]
+            elif left is not None:
+                self._left[at] = (rule, left - 1)
+            return mood
+        return None
+
+    @property
+    def left(self) -> tuple[Rule, ...]:
+        """Rules that have not been used up: a test that expected them all to act asks this."""
+        return tuple(rule for rule, _ in self._left)

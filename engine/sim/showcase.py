@@ -1,0 +1,176 @@
+"""The demo's call: what the caller asks, how the model behaves, and whether all of it came true.
+
+One call to the example dental practice: two questions that its knowledge answers, the model cut off in the middle of
+the second answer, the script on the line, the model back, an appointment booked by a tool, goodbye.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import trio
+from numpy.typing import NDArray
+
+from engine.audio import g711
+from engine.audio.resample import Resampler
+from engine.call.record import Moment as CallMoment
+from engine.fallback.prompts import Prompts
+from engine.sim.brain import GroundedBrain, ToolWish
+from engine.sim.ear import PhraseEar
+from engine.sim.figures import Effects, figures
+from engine.sim.gemini import SimGemini
+from engine.sim.moods import Cut, Rule
+from engine.sim.recognise import find_clip
+from engine.sim.report import PhoneReport
+from engine.sim.scenario import Clip, Listen, Moment, Say
+from engine.sim.world import CALLER, open_world
+from engine.store.interface import CallEnd
+from engine.tenants.tenant import Tenant
+from engine.voice.cache import VoiceCache
+
+CALLER_PITCH = 0.86  # so that caller and agent are told apart by ear
+ASKS = (
+    "Hi there! Is there somewhere I can park?",
+    "And what does teeth whitening cost?",
+    "Could you book me a cleaning, next Monday at ten?",
+    "Perfect, thank you. Goodbye!",
+)
+BOOKING = ToolWish(
+    "book_appointment",
+    {"name": "Robin Lee", "day": "monday", "time": "10:00", "reason": "cleaning", "phone": CALLER},
+)
+CUT_TURN = 3  # the greeting is the model's first turn
+CUT_AFTER_MS = 1600
+HANDOVER_BAR_MS = 500.0
+SILENCE_BAR_MS = 2000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What came of the demo.
+
+    Attributes:
+        report: the fixed keys.
+        failures: what the call should have done and did not; empty where it did all.
+    """
+
+    report: dict[str, Any]
+    failures: tuple[str, ...]
+    phone: PhoneReport
+    end: CallEnd | None
+
+
+class CachedVoice:
+    """The model's voice: rendered lines from the cache, brought up to the 24 kHz that the service sends."""
+
+    def __init__(self, cache: VoiceCache) -> None:
+        self._cache = cache
+
+    async def __call__(self, text: str) -> NDArray[np.int16]:
+        """16 bit at 24 kHz."""
+        mulaw = await trio.to_thread.run_sync(self._cache.mulaw, text)
+        return Resampler(8000, 24000).process(g711.decode(mulaw))
+
+
+def clips(cache: VoiceCache) -> Mapping[str, Clip]:
+    """What the caller says, as sound; slow where it is new."""
+    return {text: Clip(text, cache.mulaw(text, pitch=CALLER_PITCH)) for text in ASKS}
+
+
+def scenario(said: Mapping[str, Clip]) -> list[Moment]:
+    """Listen, ask, listen ... and hang up after the goodbye. Long pauses, since a script speaks in several lines."""
+    moments: list[Moment] = [Listen(quiet_ms=600)]
+    for text in ASKS:
+        patience = 1500 if text == ASKS[CUT_TURN - 2] else 600
+        moments += [Say(said[text]), Listen(quiet_ms=patience)]
+    return moments
+
+
+def make_model(said: Mapping[str, Clip], voice: CachedVoice, *, seed: int) -> SimGemini:
+    """A model that answers from its notes, books when asked to, and is cut off once."""
+    return SimGemini(
+        ear=PhraseEar({text: g711.decode(clip.mulaw) for text, clip in said.items()}),
+        brain=GroundedBrain(
+            wishes={"book me a cleaning": BOOKING}, answers={"goodbye": "You're very welcome. Goodbye!"}
+        ),
+        voice=voice,
+        seed=seed,
+        rules=[Rule(Cut(code=1011, after_ms=CUT_AFTER_MS), turn=CUT_TURN)],
+    )
+
+
+async def run_showcase(
+    *, tenant: Tenant, data_dir: Path, calls_dir: Path, seed: int, observe: Callable[[str, CallMoment], None]
+) -> Shown:
+    """Place the call and judge it. About a minute, in real time."""
+    cache = VoiceCache(data_dir / "voice")
+    said = await trio.to_thread.run_sync(clips, cache)
+    model = make_model(said, CachedVoice(cache), seed=seed)
+    tasks_before = trio.lowlevel.current_statistics().tasks_living
+    sockets_before = _open_sockets()
+    async with open_world(
+        data_dir=data_dir, calls_dir=calls_dir, tenants=[tenant], model=model, observe=observe
+    ) as world:
+        began_at = trio.current_time()
+        phone = await world.call(scenario(said))
+        prompts = world.composed.services.prompts.for_tenant(tenant)
+        metrics = world.composed.gateway.metrics
+        booked = await world.composed.services.diary.find(tenant.id, CALLER)
+    handover_ms = _handover_ms(model, phone, prompts, began_at)
+    ends = [end for end in await world.composed.store.calls(tenant.id) if end.call_sid == phone.call_sid]
+    report = figures(
+        [phone],
+        seed=seed,
+        metrics=metrics,
+        effects=Effects(1, len(booked), max(0, len(booked) - 1), max(0, 1 - len(booked))),
+        handover_ms=[] if handover_ms is None else [handover_ms],
+        tasks_left=trio.lowlevel.current_statistics().tasks_living - tasks_before,
+        sockets_left=_open_sockets() - sockets_before,
+    )
+    return Shown(report, tuple(_failures(report, phone, ends, model)), phone, ends[0] if ends else None)
+
+
+def _handover_ms(model: SimGemini, phone: PhoneReport, prompts: Prompts, began_at: float) -> float | None:
+    """From the cut at the model to the first sound of the apology at the caller's playback head."""
+    cut_at = next((moment.at for moment in model.moments if moment.what == "cut"), None)
+    if cut_at is None:
+        return None
+    cut_ms = 1000 * (cut_at - began_at)
+    apology_ms = find_clip(phone.right, prompts.apology, after_ms=cut_ms)
+    return None if apology_ms is None else apology_ms - cut_ms
+
+
+def _failures(report: Mapping[str, Any], phone: PhoneReport, ends: list[CallEnd], model: SimGemini) -> list[str]:
+    handover, silence = report["handover_ms"], report["longest_silence_ms"]
+    checks = {
+        "the call was not answered": phone.answered,
+        "the caller did not hang up by themselves": phone.how_ended == "caller_hung_up",
+        f"not every one of the {len(ASKS)} questions got an answer": not phone.unanswered
+        and len(phone.responses) == len(ASKS),
+        "the model was not cut off": any(moment.what == "cut" for moment in model.moments),
+        "the script did not take the line": handover is not None,
+        f"the hand-over took longer than {HANDOVER_BAR_MS:.0f} ms": handover and handover["max"] <= HANDOVER_BAR_MS,
+        "the model did not come back": sum(session.setup is not None for session in model.sessions) >= 2,
+        f"the caller heard more than {SILENCE_BAR_MS:.0f} ms of silence": silence and silence["max"] <= SILENCE_BAR_MS,
+        "the audio ran dry": not phone.underruns,
+        "the appointment was not booked exactly once": report["effects"]["done"] == 1,
+        "there is not exactly one outcome": len(ends) == 1,
+        "the engine broke a protocol": not report["protocol_faults"] and not model.protocol_faults,
+        "tasks outlived the call": report["tasks_left"] == 0,
+        "sockets outlived the call": report["sockets_left"] == 0,
+    }
+    return [failure for failure, fine in checks.items() if not fine]
+
+
+def _open_sockets() -> int:
+    links = (Path("/proc/self/fd").iterdir()) if Path("/proc/self/fd").exists() else ()
+    return sum(1 for link in links if _is_socket(link))
+
+
+def _is_socket(link: Path) -> bool:
+    try:
+        return link.readlink().name.startswith("socket:")
+    except OSError:
+        return False

@@ -1,0 +1,121 @@
+"""The engine, its callers and its model in one process, over real sockets on the loopback interface.
+
+    sim.caller ══ HTTP, Media Streams ══ gateway ══ Gemini Live ══ sim.gemini
+    carrier REST stub ◄── REST ──────────┘
+
+Demo and tests build their worlds here. Under trio's autojump clock a world runs as fast as the machine can.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import trio
+
+from engine.call.record import Moment as CallMoment
+from engine.config import Settings
+from engine.server.app import Serving, listen, serve_gateway
+from engine.server.compose import Composed, open_gateway
+from engine.sim.caller import CallOptions, place_call
+from engine.sim.carrier_rest import CarrierRest
+from engine.sim.carrier_web import CarrierAccount
+from engine.sim.gemini import SimGemini
+from engine.sim.network import NullNetwork, Route
+from engine.sim.report import PhoneReport
+from engine.sim.scenario import Moment
+from engine.telephony.plane import MediaPlane
+from engine.tenants.tenant import Tenant
+
+ACCOUNT_SID = "AC" + "0" * 31 + "1"
+AUTH_TOKEN = "a simulated account's token"  # noqa: S105  of the simulated carrier, known to nobody else
+API_KEY = "a-simulated-key"
+CALLER = "+15550100555"
+STATUS_URL = "/twilio/status"
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A running world. ``plane`` drives the phones; the gateway has one of its own."""
+
+    settings: Settings
+    composed: Composed
+    serving: Serving
+    model: SimGemini
+    rest: CarrierRest
+    account: CarrierAccount
+    plane: MediaPlane
+    http: httpx.AsyncClient
+    shutdown: trio.Event
+
+    async def call(
+        self,
+        scenario: Sequence[Moment],
+        *,
+        called: str | None = None,
+        caller: str = CALLER,
+        network: Route | None = None,
+        options: CallOptions | None = None,
+    ) -> PhoneReport:
+        """Place one call to the first tenant's first number (or to ``called``) and measure it."""
+        first = self.composed.tenants[0].numbers[0]
+        return await place_call(
+            line=self.account,
+            caller=caller,
+            called=called or first,
+            scenario=scenario,
+            plane=self.plane,
+            network=network or NullNetwork(),
+            rest=self.rest,
+            http=self.http,
+            options=options or CallOptions(status_url=STATUS_URL),
+        )
+
+
+@asynccontextmanager
+async def open_world(
+    *,
+    data_dir: Path,
+    tenants: Sequence[Tenant],
+    model: SimGemini,
+    calls_dir: Path | None = None,
+    observe: Callable[[str, CallMoment], None] | None = None,
+    **settings: Any,
+) -> AsyncIterator[World]:
+    """Start everything; on the way out end it, calls included, and let what they left be kept."""
+    listener = listen("127.0.0.1:0")
+    public_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    account = CarrierAccount(ACCOUNT_SID, AUTH_TOKEN, public_url)
+    rest = CarrierRest.of(account)
+    async with trio.open_nursery() as peers, httpx.AsyncClient(trust_env=False) as http:
+        model_url = await peers.start(model.serve)
+        rest_url = await peers.start(rest.serve)
+        plane = MediaPlane()
+        await peers.start(plane.run)
+        told = Settings(
+            **{
+                "public_url": public_url,
+                "data_dir": data_dir,
+                "twilio_account_sid": ACCOUNT_SID,
+                "twilio_auth_token": AUTH_TOKEN,
+                "twilio_api_url": rest_url,
+                "gemini_api_key": API_KEY,
+                "gemini_url": model_url,
+                **settings,
+            }
+        )
+        shutdown = trio.Event()
+        async with (
+            open_gateway(told, tenants, calls_dir=calls_dir, observe=observe) as composed,
+            trio.open_nursery() as serving,
+        ):
+
+            async def serve(task_status: trio.TaskStatus[Serving]) -> None:
+                await serve_gateway(composed.gateway, shutdown=shutdown, listener=listener, task_status=task_status)
+
+            where: Serving = await serving.start(serve)
+            yield World(told, composed, where, model, rest, account, plane, http, shutdown)
+            serving.cancel_scope.cancel()
+        peers.cancel_scope.cancel()

@@ -1,0 +1,103 @@
+"""Egress: the only writer of sound on a line. Paces, marks, clears, and tells what was heard.
+
+The pacer (pure) decides what is due; the media plane asks it every tick; this actor feeds it from the ``playout``
+channel, one command at a time, whoever holds the floor.
+"""
+
+from collections.abc import Callable, Sequence
+
+import trio
+
+from engine.audio.pacer import CutHow, CutReport, Pacer, PacerStatistics, Send
+from engine.messages import (
+    Cut,
+    CutPlayout,
+    EndUtterance,
+    FloorEvent,
+    PlayAudio,
+    PlayoutCommand,
+    UtteranceCleared,
+    UtterancePlayed,
+)
+from engine.metrics import Metrics
+from engine.telephony.line import MediaLine
+
+_HOW = {Cut.NOW: CutHow.NOW, Cut.SOON: CutHow.SOON}
+
+
+class Playout:
+    """A call's outbound audio: ``OutboundPart`` for the line."""
+
+    def __init__(
+        self,
+        *,
+        pacer: Pacer,
+        inbox: trio.MemorySendChannel[FloorEvent],
+        on_cut: Callable[[CutReport], None],
+        metrics: Metrics,
+    ) -> None:
+        """``on_cut`` learns at once what was heard of an utterance, whoever holds the floor by then."""
+        self._pacer = pacer
+        self._inbox = inbox
+        self._on_cut = on_cut
+        self._metrics = metrics
+
+    def due(self, now: float) -> Sequence[Send]:
+        """What to send now."""
+        return self._pacer.due(now)
+
+    def on_mark(self, name: str, now: float) -> None:
+        """The carrier echoed a mark: an utterance may have been heard to its end."""
+        played = self._pacer.on_mark(name, now)
+        if played is not None:
+            self._tell(UtterancePlayed(played.generation, played.heard_ms))
+
+    def is_sounding(self, now: float) -> bool:
+        """Is the caller hearing us, or about to, as far as we can know?"""
+        return self._pacer.ahead_ms(now) > 0
+
+    def apply(self, command: PlayoutCommand, now: float) -> None:
+        """Take one command of the floor's holder."""
+        match command:
+            case PlayAudio(generation, mulaw):
+                self._pacer.push(generation, mulaw, now)
+            case EndUtterance(generation):
+                self._pacer.end(generation)
+            case CutPlayout(through, how):
+                for report in self._pacer.cut(through, _HOW[how], now):
+                    self._cleared(report)
+
+    def statistics(self) -> PacerStatistics:
+        """The pacer's counts."""
+        return self._pacer.statistics()
+
+    def _cleared(self, report: CutReport) -> None:
+        self._on_cut(report)
+        self._tell(UtteranceCleared(report.generation, report.heard_ms, report.queued_ms))
+
+    def _tell(self, event: UtterancePlayed | UtteranceCleared) -> None:
+        try:
+            self._inbox.send_nowait(event)
+        except (trio.WouldBlock, trio.BrokenResourceError, trio.ClosedResourceError):
+            self._metrics.dropped_messages.labels("inbox").inc()
+
+
+async def run_egress(
+    *,
+    line: MediaLine,
+    playout: Playout,
+    commands: trio.MemoryReceiveChannel[PlayoutCommand],
+    metrics: Metrics,
+) -> None:
+    """Feed the playout until every holder of the floor has let go of its channel end."""
+    line.attach_outbound(playout)
+    try:
+        async with commands:
+            async for command in commands:
+                now = trio.current_time()
+                playout.apply(command, now)
+                # Not on the next tick but now: first sound and clear are what a caller waits for.
+                line.send_due(now)
+    finally:
+        line.detach_outbound()
+        metrics.underruns.inc(playout.statistics().underruns)

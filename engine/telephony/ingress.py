@@ -1,0 +1,25 @@
+"""Ingress: the phone's side of a call, in. Owns the line; its end is the call's end.
+
+Media never passes through here (the media plane carries it); what does are keys and the reason the line ended.
+"""
+
+from typing import NoReturn
+
+import trio
+
+from engine.errors import LineLost
+from engine.messages import FloorEvent, KeyPressed
+from engine.telephony.line import MediaLine
+
+
+async def run_ingress(*, line: MediaLine, inbox: trio.MemorySendChannel[FloorEvent]) -> NoReturn:
+    """Forward keys to whoever holds the floor until the line ends.
+
+    Raises:
+        LineLost: always, in the end; the reason says how the line ended.
+    """
+    async with inbox:
+        async for key in line.controls:
+            await inbox.send(KeyPressed(key.digit))
+    lost: LineLost = line.lost
+    raise lost

@@ -1,0 +1,127 @@
+"""The jitter actor: owns a call's caller audio from frames by timestamp to windows for whoever holds the floor.
+
+    frames ─► jitter buffer ─► speech detector ─► inbox (SpeechStarted, SpeechEnded)
+                           └─► window builder ──► uplink (CallerAudio), while the gate is open
+
+The gate belongs to the floor's holder: it opens it when a turn opens (the pre-roll goes out first, so nothing of the
+caller's first word is lost) and closes it when the turn is committed. Audio outside a turn is not sent anywhere.
+Everything but ``run_jitter`` is called by the media plane or is a plain call of the floor's holder.
+"""
+
+from collections.abc import Callable
+from typing import NoReturn
+
+import trio
+
+from engine.audio import g711
+from engine.audio.jitter_buffer import JitterBuffer, JitterStatistics
+from engine.audio.speech import Endpoint, Onset, SpeechDetector
+from engine.audio.vad import Vad, level_dbfs
+from engine.audio.windows import WindowBuilder
+from engine.messages import CallerAudio, FloorEvent, SpeechEnded, SpeechStarted, Uplink
+from engine.metrics import Metrics
+from engine.telephony.line import MediaLine
+
+
+class CallerAudioGate:
+    """A call's inbound audio path; ``InboundPart`` for the line, gate for the floor's holder."""
+
+    def __init__(
+        self,
+        *,
+        inbox: trio.MemorySendChannel[FloorEvent],
+        vad: Vad,
+        detector: SpeechDetector,
+        windows: WindowBuilder,
+        agent_sounding: Callable[[], bool],
+        metrics: Metrics,
+    ) -> None:
+        self._inbox = inbox
+        self._uplink: trio.MemorySendChannel[Uplink] | None = None
+        self._buffer = JitterBuffer()
+        self._vad = vad
+        self._detector = detector
+        self._windows = windows
+        self._agent_sounding = agent_sounding
+        self._metrics = metrics
+        self.refused_windows = 0
+
+    # --- for the floor's holder --------------------------------------------------------------------------------
+
+    def route_to(self, uplink: trio.MemorySendChannel[Uplink] | None) -> None:
+        """From now on windows go here; the gate starts closed."""
+        self._windows.close()
+        self._uplink = uplink
+
+    def open(self) -> None:
+        """Send the pre-roll, then windows as they fill. Harmless where it is open."""
+        if not self._windows.is_open:
+            self._offer(self._windows.open())
+
+    def close(self) -> None:
+        """Send no more; the pre-roll goes on being kept."""
+        self._windows.close()
+
+    # --- for the line ------------------------------------------------------------------------------------------
+
+    def insert(self, timestamp_ms: int, payload: bytes, now: float) -> None:
+        """A media message came."""
+        self._buffer.insert(timestamp_ms, payload, now)
+
+    def pump(self, now: float) -> None:
+        """Run every frame that is there (or overdue) through detector and windows."""
+        while (frame := self._buffer.pop(now)) is not None:
+            self._frame(frame, now)
+
+    def statistics(self) -> JitterStatistics:
+        """The jitter buffer's counts."""
+        return self._buffer.statistics()
+
+    def _frame(self, frame: bytes, now: float) -> None:
+        pcm = g711.decode(frame)
+        change = self._detector.push(
+            self._vad.is_speech(pcm.tobytes()), level_dbfs(pcm), now, agent_speaking=self._agent_sounding()
+        )
+        window = self._windows.push(frame)
+        if window is not None:
+            self._offer(window)
+        match change:
+            case Onset(at):
+                self._tell(SpeechStarted(at))
+            case Endpoint(at, decided_at, speech_ms):
+                # The model gets all there is before anybody is told that the caller is done.
+                rest = self._windows.flush()
+                if rest is not None:
+                    self._offer(rest)
+                self._tell(SpeechEnded(at, decided_at, speech_ms))
+            case None:
+                pass
+
+    def _offer(self, mulaw: bytes) -> None:
+        if self._uplink is None or not mulaw:
+            return
+        try:
+            self._uplink.send_nowait(CallerAudio(mulaw))
+        except (trio.WouldBlock, trio.BrokenResourceError, trio.ClosedResourceError):
+            # Full: the model takes nothing; its liveness decides. Broken: the floor is just changing hands.
+            self.refused_windows += 1
+            self._metrics.dropped_messages.labels("uplink").inc()
+
+    def _tell(self, event: SpeechStarted | SpeechEnded) -> None:
+        try:
+            self._inbox.send_nowait(event)
+        except (trio.WouldBlock, trio.BrokenResourceError, trio.ClosedResourceError):
+            self._metrics.dropped_messages.labels("inbox").inc()
+
+
+async def run_jitter(*, line: MediaLine, gate: CallerAudioGate, metrics: Metrics) -> NoReturn:
+    """Let the line's frames flow through the gate until cancelled; then count what became of them."""
+    line.attach_inbound(gate)
+    try:
+        await trio.sleep_forever()
+    finally:
+        line.detach_inbound()
+        counts = gate.statistics()
+        metrics.frames_in.labels("placed").inc(counts.placed)
+        metrics.frames_in.labels("late").inc(counts.late)
+        metrics.frames_in.labels("padded").inc(counts.padded_ms / 20)

@@ -1,0 +1,93 @@
+"""Windows and pre-roll: every byte once, in order."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.audio.windows import WindowBuilder
+from engine.errors import MisuseError
+
+
+def frame(number: int) -> bytes:
+    return bytes([number % 256]) * 160
+
+
+def test_closed_it_keeps_the_last_of_what_came() -> None:
+    builder = WindowBuilder(preroll_ms=60)
+    assert [builder.push(frame(i)) for i in range(5)] == [None] * 5
+    assert builder.open() == frame(2) + frame(3) + frame(4)
+    assert builder.is_open
+
+
+def test_open_it_gives_a_window_as_soon_as_it_is_full() -> None:
+    builder = WindowBuilder(window_ms=40)
+    assert builder.open() == b""
+    assert [builder.push(frame(i)) for i in range(4)] == [None, frame(0) + frame(1), None, frame(2) + frame(3)]
+
+
+def test_window_that_is_no_multiple_of_a_frame_is_exact() -> None:
+    builder = WindowBuilder(window_ms=250)
+    builder.open()
+    windows = [window for i in range(25) if (window := builder.push(frame(i)))]
+    assert b"".join(windows) == b"".join(map(frame, range(25)))
+    assert {len(window) for window in windows} == {2000}
+
+
+def test_flush_gives_the_unfinished_window_at_once_and_only_once() -> None:
+    builder = WindowBuilder()
+    builder.open()
+    builder.push(frame(1))
+    assert builder.flush() == frame(1)
+    assert builder.flush() is None
+    assert builder.is_open
+
+
+def test_flush_leaves_the_preroll_alone() -> None:
+    builder = WindowBuilder()
+    builder.push(frame(1))
+    assert builder.flush() is None
+    assert builder.open() == frame(1)
+
+
+def test_what_was_sent_is_not_in_the_next_preroll() -> None:
+    builder = WindowBuilder(window_ms=40)
+    builder.open()
+    for number in range(3):
+        builder.push(frame(number))
+    builder.close()
+    builder.push(frame(3))
+    assert builder.open() == frame(2) + frame(3)
+
+
+def test_misuse_is_said() -> None:
+    builder = WindowBuilder(window_ms=20)
+    builder.open()
+    with pytest.raises(MisuseError, match="open already"):
+        builder.open()
+    with pytest.raises(MisuseError, match="longer than a window"):
+        builder.push(bytes(161))
+    with pytest.raises(MisuseError, match="cannot be built"):
+        WindowBuilder(window_ms=0)
+
+
+@given(st.lists(st.sampled_from(["push", "open", "flush", "close"]), max_size=120), st.integers(20, 250))
+def test_no_byte_is_given_twice_or_out_of_order(steps: list[str], window_ms: int) -> None:
+    builder, pushed, given_out = WindowBuilder(window_ms, preroll_ms=100), 0, b""
+    for step in steps:
+        if step == "push":
+            window = builder.push(frame(pushed))
+            assert window is None or len(window) == 8 * window_ms
+            given_out += window or b""
+            pushed += 1
+        elif step == "flush":
+            given_out += builder.flush() or b""
+        elif step == "close":
+            builder.close()
+        elif not builder.is_open:
+            preroll = builder.open()
+            assert len(preroll) <= 800
+            given_out += preroll
+    everything = b"".join(map(frame, range(pushed)))
+    position = 0
+    for byte_run in (given_out[i : i + 1] for i in range(len(given_out))):
+        position = everything.index(byte_run, position) + 1

@@ -1,0 +1,54 @@
+"""A provider whose connections end at a fake server, under virtual time."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from engine.model.gemini_live import GeminiLiveProvider
+from engine.model.gemini_stream import GeminiStream
+from engine.model.provider import SessionSetup
+from engine.model.setup import prepare
+from tests.model.fake_gemini import TENANT, FakeGemini
+
+Open = Callable[..., AbstractAsyncContextManager[tuple[GeminiStream, FakeGemini]]]
+
+
+@pytest.fixture
+def open_session(connect_to: Callable[[], FakeGemini]) -> Open:
+    """Opens a session through the real provider; gives the stream and the server's end after its ``begin``."""
+
+    @asynccontextmanager
+    async def opened(**changes: Any) -> AsyncIterator[tuple[GeminiStream, FakeGemini]]:
+        fake = connect_to()
+        provider = GeminiLiveProvider("ws://model.test", "the-key", "gemini-3.8-live")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(fake.begin)
+            async with provider.open_stream(SessionSetup(TENANT, "CA1", **changes)) as stream:
+                yield stream, fake
+
+    return opened
+
+
+@pytest.fixture
+def connect_to(monkeypatch: pytest.MonkeyPatch) -> Callable[[], FakeGemini]:
+    """Makes the next TCP connection end at the fake server that it returns."""
+    prepare()
+
+    def make() -> FakeGemini:
+        ours, theirs = trio.testing.memory_stream_pair()
+
+        async def connected() -> trio.abc.Stream:
+            await trio.lowlevel.checkpoint()
+            return ours
+
+        def connect(host: str, port: int) -> Awaitable[trio.abc.Stream]:
+            return connected()
+
+        monkeypatch.setattr(trio, "open_tcp_stream", connect)
+        return FakeGemini(theirs)
+
+    return make

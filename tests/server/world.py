@@ -1,0 +1,282 @@
+"""A gateway on a real port with a switchboard of a few lines, and the carrier's side of HTTP and websocket."""
+
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import httpx
+import orjson
+import trio
+import trio_websocket
+from pydantic import SecretStr
+
+from engine.call.switchboard_types import (
+    Admission,
+    CallSnapshot,
+    CarrierRecording,
+    EndState,
+    SwitchboardStatistics,
+)
+from engine.config import Settings
+from engine.errors import LineLost
+from engine.metrics import Metrics
+from engine.server.app import Serving, serve_gateway
+from engine.server.ports import Gateway
+from engine.telephony.line import MediaLine
+from engine.telephony.plane import MediaPlane
+from engine.tenants.directory import MemoryDirectory
+from engine.tenants.tenant import Person, Tenant
+from engine.wire.stream_token import StreamClaims, StreamTokens
+from engine.wire.twilio_media import Start
+from engine.wire.twilio_signature import sign
+
+AUTH_TOKEN = "the carrier's secret"
+PUBLIC_URL = "https://voice.example.com"
+STREAM_URL = "wss://voice.example.com/twilio/media"
+ACCOUNT = "AC" + "1" * 32
+CALL = "CA" + "1" * 32
+OTHER_CALL = "CA" + "2" * 32
+STREAM = "MZ" + "1" * 32
+NUMBER = "+15005550001"
+BAKERY = Tenant(
+    id="bakery",
+    name="Bakery",
+    numbers=(NUMBER,),
+    greeting="Bakery, good morning.",
+    people=(Person(name="Ann", number="+15005550009", **{"for": "anything"}),),
+)
+
+
+@dataclass
+class FakeSwitchboard:
+    """Takes lines and holds them until they end; remembers what it was told."""
+
+    admit: Admission = Admission.ADMITTED
+    capacity: int = 10
+    draining: bool = False
+    states: dict[str, EndState] = field(default_factory=dict)
+    attempts: dict[str, int] = field(default_factory=dict)
+    lines: dict[str, MediaLine] = field(default_factory=dict)
+    taken: list[tuple[Start, Tenant, StreamClaims]] = field(default_factory=list)
+    told_ended: list[tuple[str, str]] = field(default_factory=list)
+    rung: list[tuple[str, str, str, str]] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    crash: bool = False
+    ended_on: Callable[[LineLost], EndState] = lambda _: EndState.LOST
+
+    def admission(self, tenant: Tenant) -> Admission:
+        return self.admit
+
+    async def take_line(self, line: MediaLine, start: Start, tenant: Tenant, claims: StreamClaims) -> None:
+        if self.crash:
+            raise ZeroDivisionError("a bug")
+        self.taken.append((start, tenant, claims))
+        self.lines[start.call_sid] = line
+        self.states[start.call_sid] = EndState.LIVE
+        try:
+            async for key in line.controls:
+                self.keys.append(key.digit)
+        finally:
+            del self.lines[start.call_sid]
+            self.states[start.call_sid] = self.ended_on(line.lost)
+
+    def end_reason(self, call_sid: str) -> EndState:
+        return self.states.get(call_sid, EndState.UNKNOWN)
+
+    def note_attempt(self, call_sid: str) -> int:
+        self.attempts[call_sid] = self.attempts.get(call_sid, 0) + 1
+        return self.attempts[call_sid]
+
+    def carrier_says_ended(self, call_sid: str, why: str) -> None:
+        self.told_ended.append((call_sid, why))
+        if call_sid in self.lines:
+            self.lines[call_sid].end(LineLost("broken", why))
+
+    def ring(self, call_sid: str, tenant_id: str, caller: str, called: str) -> None:
+        self.rung.append((call_sid, tenant_id, caller, called))
+
+    def begin_drain(self) -> None:
+        self.draining = True
+
+    def statistics(self) -> SwitchboardStatistics:
+        calls = tuple(CallSnapshot(sid, "bakery", "nobody", 1.0, queues=(("inbox", 0),)) for sid in self.lines)
+        return SwitchboardStatistics(len(self.lines), self.capacity, self.draining, calls)
+
+
+@dataclass
+class World:
+    """A serving gateway and its surroundings."""
+
+    gateway: Gateway
+    switchboard: FakeSwitchboard
+    serving: Serving
+    http: httpx.AsyncClient
+    shutdown: trio.Event
+    finished: trio.Event
+    recordings: list[CarrierRecording]
+    wall: list[float]
+
+    async def post(
+        self, name: str, *, sign_with: str | None = AUTH_TOKEN, headers: dict[str, str] | None = None, **params: str
+    ) -> httpx.Response:
+        """A form of the carrier's, with the parameters that every one has."""
+        form = {"CallSid": CALL, "AccountSid": ACCOUNT, "From": "+15005550006", "To": NUMBER, "CallerName": ""} | params
+        path = f"/twilio/{name}"
+        sent = dict(headers or {})
+        if sign_with is not None:
+            sent["X-Twilio-Signature"] = sign(sign_with, PUBLIC_URL + path, form.items())
+        return await self.http.post(path, data=form, headers=sent)
+
+    async def token(self, **params: str) -> str:
+        """The token of a fresh voice webhook."""
+        return token_in((await self.post("voice", **params)).text)
+
+    def refused(self, reason: str) -> float:
+        """How often a media stream was refused for this."""
+        return self.gateway.metrics.media_refused.labels(reason)._value.get()
+
+    def counted(self, path: str, result: str) -> float:
+        """How often a webhook ended like this."""
+        return self.gateway.metrics.webhooks.labels(path, result)._value.get()
+
+    @asynccontextmanager
+    async def dial(
+        self, *, path: str = "/twilio/media", signature: str | None = None
+    ) -> AsyncIterator[trio_websocket.WebSocketConnection]:
+        """The carrier's media websocket, by an independent client."""
+        signature = sign(AUTH_TOKEN, STREAM_URL) if signature is None else signature
+        async with trio_websocket.open_websocket(
+            self.serving.host,
+            self.serving.port,
+            path,
+            use_ssl=False,
+            extra_headers=[(b"x-twilio-signature", signature.encode())],
+        ) as websocket:
+            yield websocket
+
+    async def start(self, websocket: trio_websocket.WebSocketConnection, token: str, **changes: str) -> None:
+        """Send what a stream begins with."""
+        for text in opening(token, **changes):
+            await websocket.send_message(text)
+
+    async def wait_for(self, what: Callable[[], Any]) -> None:
+        """Wait until it is true; the test's own time limit ends this."""
+        with trio.fail_after(5):
+            while not what():
+                await trio.sleep(0.002)
+
+
+@asynccontextmanager
+async def open_world(
+    *, settings: dict[str, Any] | None = None, switchboard: FakeSwitchboard | None = None
+) -> AsyncIterator[World]:
+    """A gateway serving on a free port; ended, and checked to have ended, with the block."""
+    wall, recordings = [1_700_000_000.0], list[CarrierRecording]()
+    board = switchboard or FakeSwitchboard()
+    gateway = Gateway(
+        settings=Settings(
+            **{"public_url": PUBLIC_URL, "bind": "127.0.0.1:0", "twilio_auth_token": SecretStr(AUTH_TOKEN)}
+            | (settings or {})
+        ),
+        directory=MemoryDirectory([BAKERY]),
+        switchboard=board,
+        plane=MediaPlane(),
+        tokens=StreamTokens("a secret of our own", clock=lambda: wall[0]),
+        metrics=Metrics(),
+        keep_recording=recordings.append,
+    )
+    shutdown, finished = trio.Event(), trio.Event()
+
+    async def serve(*, task_status: trio.TaskStatus[Serving]) -> None:
+        await serve_gateway(gateway, shutdown=shutdown, task_status=task_status)
+        finished.set()
+
+    async with trio.open_nursery() as nursery:
+        serving: Serving = await nursery.start(serve)
+        async with httpx.AsyncClient(base_url=serving.url) as http:
+            yield World(gateway, board, serving, http, shutdown, finished, recordings, wall)
+        nursery.cancel_scope.cancel()
+
+
+def opening(token: str, *, call_sid: str = CALL, account_sid: str = ACCOUNT, stream_sid: str = STREAM) -> list[str]:
+    """``connected`` and ``start`` as the carrier writes them."""
+    start = {
+        "accountSid": account_sid,
+        "streamSid": stream_sid,
+        "callSid": call_sid,
+        "tracks": ["inbound"],
+        "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
+        "customParameters": {"token": token},
+    }
+    return [
+        orjson.dumps({"event": "connected", "protocol": "Call", "version": "1.0.0"}).decode(),
+        orjson.dumps({"event": "start", "sequenceNumber": "1", "streamSid": stream_sid, "start": start}).decode(),
+    ]
+
+
+def key_press(digit: str, stream_sid: str = STREAM) -> str:
+    """One DTMF message."""
+    return orjson.dumps(
+        {
+            "event": "dtmf",
+            "streamSid": stream_sid,
+            "sequenceNumber": "2",
+            "dtmf": {"track": "inbound_track", "digit": digit},
+        }
+    ).decode()
+
+
+def token_in(xml: str) -> str:
+    """The token in a ``<Connect><Stream>``."""
+    parameter = ET.fromstring(xml).find("./Connect/Stream/Parameter[@name='token']")
+    assert parameter is not None, xml
+    return parameter.attrib["value"]
+
+
+def verbs(xml: str) -> list[str]:
+    """The document's verbs, in order."""
+    return [verb.tag for verb in ET.fromstring(xml)]
+
+
+def upgrade_head(
+    *, path: str = "/twilio/media", signature: str | None = None, version: str = "13", extra: str = ""
+) -> bytes:
+    """A handshake by hand, for what no client would send."""
+    signature = sign(AUTH_TOKEN, STREAM_URL) if signature is None else signature
+    return (
+        f"GET {path} HTTP/1.1\r\nHost: voice.example.com\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        f"Sec-WebSocket-Version: {version}\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        f"X-Twilio-Signature: {signature}\r\n{extra}\r\n"
+    ).encode()
+
+
+async def read_response(stream: trio.SocketStream) -> tuple[int, bytes]:
+    """Status and body of one answer with a Content-Length, or up to the end of the connection."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        more = bytes(await stream.receive_some())
+        assert more, f"the connection ended in the head: {data!r}"
+        data += more
+    head, _, body = data.partition(b"\r\n\r\n")
+    lengths = [int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")]
+    while lengths and len(body) < lengths[0]:
+        body += bytes(await stream.receive_some())
+    return int(head.split()[1]), body
+
+
+async def wait_closed(stream: trio.SocketStream) -> None:
+    """Read to the end."""
+    with suppress(trio.BrokenResourceError):
+        while await stream.receive_some():
+            pass
+
+
+def connected_pair() -> tuple[socket.socket, socket.socket]:
+    """Two ends of one TCP connection of this machine."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        near = socket.create_connection(listener.getsockname())
+        far, _ = listener.accept()
+    return near, far
