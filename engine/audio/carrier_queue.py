@@ -4,9 +4,13 @@ The carrier plays at 1x, so within a *run* (a time in which its queue never was 
 
     played = min(sent, time since the run began)
 
-Positions are samples (= bytes of mu-law) on one axis that only grows: all that was ever sent. That model is the pace
-(``head``). What was *heard* is a little behind, by the time that audio takes to the carrier and a mark's echo takes
-back; the smallest such lag among the last echoes is the one least spoilt by waiting in buffers (``heard``).
+Positions are samples (= bytes of mu-law) on one axis that only grows: all that was ever sent. Audio and a clear take
+the same way, so what will have been played when a clear sent now arrives is the model's head now, however far the
+carrier.
+
+Marks keep the model honest. An echo earlier than expected moves it on at once. Echoes that keep coming later than the
+quickest one of this call mean that audio was stuck on its way and the carrier fell silent meanwhile: then the run is
+taken to have begun so much later. Late echoes at one instant mean only that *they* were stuck, and change nothing.
 """
 
 from collections import deque
@@ -14,7 +18,9 @@ from typing import Final
 
 from engine.audio.g711 import SAMPLE_RATE_HZ
 
-_ECHOES_KEPT: Final = 8  # marks come every 200 ms: a path that became slower is noticed within 2 s
+_LATE_ECHOES: Final = 3
+_SPREAD_S: Final = 0.3  # between the first and the last of them: marks come every 200 ms
+_TOLERANCE_S: Final = 0.05  # jitter of echoes that is not worth a correction
 
 
 class CarrierQueue:
@@ -25,39 +31,51 @@ class CarrierQueue:
         """Position behind everything sent so far."""
         self.cleared = 0
         """Samples that were taken back by ``clear`` before they were played."""
+        self.slipped_s = 0.0
+        """How long the carrier is known to have been silent while we thought that it played."""
         self._run_start = 0  # position at which the present run began
         self._run_at = 0.0  # and the instant
-        self._lags: deque[float] = deque(maxlen=_ECHOES_KEPT)
+        self._quickest = float("inf")  # from when we thought a mark was reached to its echo
+        self._excess: deque[tuple[float, float]] = deque(maxlen=_LATE_ECHOES)  # instant, and how much slower
 
     def send(self, samples: int, now: float) -> None:
         """So much was sent; a dry queue begins a new run."""
         if self.head(now) == self.sent:
-            self._run_start, self._run_at = self.sent, now
+            self._begin_run(now)
         self.sent += samples
 
     def clear(self, now: float) -> None:
         """The carrier was told to drop what it has not played."""
         self.cleared += self.sent - self.head(now)
-        self._run_start, self._run_at = self.sent, now
+        self._begin_run(now)
 
     def head(self, now: float) -> int:
-        """Position that plays now, as if nothing took time on its way."""
+        """Position that plays now."""
         return min(self.sent, self._run_start + max(0, round((now - self._run_at) * SAMPLE_RATE_HZ)))
-
-    def heard(self, now: float) -> int:
-        """Position that plays now at the carrier; before the first echo the same as ``head``."""
-        return self.head(now - min(self._lags)) if self._lags else self.head(now)
 
     def dry_at(self) -> float:
         """When the queue runs out, or ran out."""
-        return self._run_at + (self.sent - self._run_start) / SAMPLE_RATE_HZ
+        return self._instant_of(self.sent)
 
     def echoed(self, position: int, now: float) -> None:
         """A mark behind this position came back, so everything before it has been played."""
         if position <= self._run_start:
-            return  # of an earlier run: its echo says nothing about this one
-        lag = now - (self._run_at + (position - self._run_start) / SAMPLE_RATE_HZ)
-        if lag < 0.0:  # it plays faster than we thought: never pretend that more is left than can be
+            return  # of an earlier run: it says nothing about this one
+        lag = now - self._instant_of(position)
+        if lag < 0.0:
             self._run_at += lag
-            self._lags.clear()
-        self._lags.append(max(0.0, lag))
+            lag = 0.0
+        self._quickest = min(self._quickest, lag)
+        self._excess.append((now, lag - self._quickest))
+        slip = min(excess for _, excess in self._excess)
+        if slip > _TOLERANCE_S and now - self._excess[0][0] >= _SPREAD_S:
+            self._run_at += slip
+            self.slipped_s += slip
+            self._excess.clear()
+
+    def _instant_of(self, position: int) -> float:
+        return self._run_at + (position - self._run_start) / SAMPLE_RATE_HZ
+
+    def _begin_run(self, now: float) -> None:
+        self._run_start, self._run_at = self.sent, now
+        self._excess.clear()

@@ -153,7 +153,7 @@ class Pacer:
 
     def ahead_ms(self, now: float) -> float:
         """How much accepted audio the caller has still to hear; 0.0 means that the line is silent."""
-        return (self._backlog + self._carrier.sent - self._carrier.heard(now)) / BYTES_PER_MS
+        return (self._backlog + self._carrier.sent - self._carrier.head(now)) / BYTES_PER_MS
 
     def statistics(self) -> PacerStatistics:
         """Counts since the beginning, and what waits now."""
@@ -168,6 +168,7 @@ class Pacer:
             underruns=self._underruns,
             underrun_ms=self._underrun / BYTES_PER_MS,
             longest_underrun_ms=self._longest_underrun / BYTES_PER_MS,
+            slipped_ms=self._carrier.slipped_s * 1000,
             marks_waiting=len(self._marks),
         )
 
@@ -197,7 +198,7 @@ class Pacer:
         out.append(Media(utterance.take(size, carrier.sent)))
         self._backlog -= utterance.sent - before
         carrier.send(size, now)
-        utterance.forget(carrier.heard(now))
+        utterance.forget(carrier.head(now))
         if utterance.sent - utterance.marked >= _MARK_EVERY and not (utterance.ended and not utterance.unsent):
             self._mark(utterance, out, is_end=False)
         return True
@@ -235,7 +236,7 @@ class Pacer:
         return reports
 
     def _cut_now(self, now: float) -> list[CutReport]:
-        heard_at = self._carrier.heard(now)
+        heard_at = self._carrier.head(now)
         older = [u for u in (*self._playing, *self._queue) if self._is_cut(u)]
         newer = [u for u in (*self._playing, *self._queue) if not self._is_cut(u)]
         # Heard to its end, though the mark that says so is still on its way to us.
@@ -253,7 +254,7 @@ class Pacer:
 
     def _clear(self, done: list[Utterance], newer: list[Utterance], now: float) -> None:
         """Clear the carrier's queue; what it takes from newer generations goes back to the backlog."""
-        heard_at = self._carrier.heard(now)
+        heard_at = self._carrier.head(now)
         self._carrier.clear(now)
         self._clear_due = True
         for utterance in newer:
@@ -280,6 +281,7 @@ class Pacer:
             utterance = self._queue[0]
             if size := min(self._quantum, utterance.sendable()):
                 most = self._most_unplayed(utterance, size)
-                self._next_at = self._carrier.dry_at() - most / SAMPLE_RATE_HZ
+                # Less than half a sample early: rounding must not cost a tick of the clock.
+                self._next_at = self._carrier.dry_at() - (most + 0.4) / SAMPLE_RATE_HZ
             else:
                 self._next_at = _AT_ONCE if utterance.ended else _NEVER

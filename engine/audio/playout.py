@@ -62,6 +62,7 @@ class PacerStatistics:
         refused_ms: audio refused because the backlog was full.
         stale_ms: audio dropped because its generation was over.
         backlog_ms: audio accepted and not yet sent.
+        slipped_ms: silence at the carrier that marks told of afterwards: audio was stuck on its way.
     """
 
     sent_ms: float
@@ -74,4 +75,5 @@ class PacerStatistics:
     underruns: int
     underrun_ms: float
     longest_underrun_ms: float
+    slipped_ms: float
     marks_waiting: int

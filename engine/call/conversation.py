@@ -197,6 +197,8 @@ class Conversation:
                 self._record.agent_says(self._question.turn_id, generation, delta)
             case ResponseFinished(generation, reason):
                 self._model_done = True
+                if generation is not None:
+                    self._record.finished(generation)
                 if generation is None and not self._tools.pending:
                     self._record.note(now, "unanswered", reason)
                     await self._advance(Cue.RESPONSE_EMPTY, now)

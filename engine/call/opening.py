@@ -24,7 +24,7 @@ def going_on(record: CallRecord) -> str:
     parts = ["The line was interrupted for a moment and is back; the caller knows. Do not greet again."]
     if last is asked:
         parts.append(f'The caller\'s last words were: "{asked.text.strip()}" They were not answered. Answer them now.')
-    elif last.heard_share < 1.0:
+    elif last.heard_share < 1.0 or not last.complete:
         parts.append(
             f'The caller had asked: "{asked.text.strip()}" and heard you say: "{last.heard}" Go on from there.'
         )

@@ -34,6 +34,7 @@ class Utterance:
     turn_id: int
     generation: int | None = None
     heard_share: float = 1.0
+    complete: bool = True
 
     @property
     def heard(self) -> str:
@@ -94,10 +95,16 @@ class CallRecord:
         """More text of an utterance that is on its way to the caller."""
         utterance = self._by_generation.get(generation)
         if utterance is None:
-            utterance = Utterance("agent", "", turn_id, generation)
+            utterance = Utterance("agent", "", turn_id, generation, complete=False)
             self._by_generation[generation] = utterance
             self.utterances.append(utterance)
         utterance.text += delta
+
+    def finished(self, generation: int) -> None:
+        """The model has said all it wanted to say with this."""
+        utterance = self._by_generation.get(generation)
+        if utterance is not None:
+            utterance.complete = True
 
     def cut(self, generation: int, heard_ms: float, queued_ms: float) -> None:
         """The caller heard only the first ``heard_ms`` of ``queued_ms``."""

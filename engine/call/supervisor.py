@@ -106,7 +106,9 @@ async def _run_tree(line: MediaLine, tenant: Tenant, record: CallRecord, service
     gate = CallerAudioGate(
         inbox=inbox_send,
         vad=services.new_vad(),
-        detector=SpeechDetector(endpointing_ms=tenant.timing.endpointing_ms),
+        detector=SpeechDetector(
+            endpointing_ms=tenant.timing.endpointing_ms, barge_in_ms=tenant.timing.barge_in_ms
+        ),
         windows=WindowBuilder(window_ms=tenant.timing.window_ms),
         agent_sounding=agent_sounding,
         metrics=metrics,

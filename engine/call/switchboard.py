@@ -137,7 +137,8 @@ class Switchboard:
         """The call is over, told by another way than its line; ends a line that still hangs."""
         entry = self._live.get(call_sid)
         if entry is not None and entry.line is not None:
-            entry.line.end(LineLost("carrier", why))
+            # Completed without our asking means that the caller hung up; the stream's own stop may come after this.
+            entry.line.end(LineLost("hang_up" if why.endswith("completed") else "carrier", why))
         elif (waiting := self._broken.get(call_sid)) is not None:
             waiting.cancel()
 

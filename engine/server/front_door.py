@@ -172,7 +172,7 @@ class FrontDoorServer(TCPServer):
         self._doorway.set_idle(idle=event.idle)
         # By now the application knows that its answer is out, and quart-trio cancels the very task we are called in:
         # without the shield hypercorn's timer of an idle connection would then never be started.
-        with trio.CancelScope(shield=False):
+        with trio.CancelScope(shield=True):
             await super().protocol_send(event)
 
 

@@ -31,8 +31,7 @@ START_S = 5.0  # for ``start`` after the 101; the carrier sends it at once
 LET_GO_S = 2.0  # for the old line of a recovered call to let go
 WAITING_MOST = 256  # sockets that have not yet shown a token: a replayed signature must not exhaust descriptors
 
-POLICY = 1008
-TRY_AGAIN_LATER = 1013
+NORMAL, GOING_AWAY, POLICY, INTERNAL_ERROR, TRY_AGAIN_LATER = 1000, 1001, 1008, 1011, 1013
 
 log = get_logger("server.media")
 
@@ -127,16 +126,21 @@ class MediaEntrance:
                 await refuse(sock, refused.status, refused.reason)
             return
         line = MediaLine(sock, plane=self._gateway.plane, metrics=self._gateway.metrics, leftover=leftover)
+        code = GOING_AWAY  # where we are cancelled: the drain has ended
         try:
             start = await self._wait_start(line)
             claims = self._check_token(start)
             tenant = await self._admit(start, claims)
             await self._run_call(line, start, tenant, claims)
+            code = NORMAL
         except _Refused as refused:
             self._note(refused)
-            await line.aclose(refused.close_code)
+            code = refused.close_code
+        except Exception:
+            code = INTERNAL_ERROR
+            raise
         finally:
-            await line.aclose()
+            await line.aclose(code)
 
     def _note(self, refused: _Refused) -> None:
         self._refusals += 1

@@ -28,13 +28,19 @@ class Switchboard(Protocol):
         """How this call stands."""
 
     def note_attempt(self, call_sid: str) -> int:
-        """Count one more recovery of this call; the first is 1."""
+        """Count one more recovery of this call, of which ``ring`` has told; the first is 1."""
 
     def carrier_says_ended(self, call_sid: str, why: str) -> None:
-        """The carrier told us by another way that this call's line is over: end it if it still hangs."""
+        """The carrier told us by another way that this call's line is over: end it if it still hangs.
+
+        ``why`` begins with ``call status`` where the call itself is over; else the call goes on, on a new line.
+        """
 
     def ring(self, call_sid: str, tenant_id: str, caller: str, called: str) -> None:
-        """A call is coming; its line follows within the token's lifetime, or not at all."""
+        """A call is coming, or is coming back; its line follows within the token's lifetime, or not at all.
+
+        Safe to repeat; a call that is known stays as it is.
+        """
 
     def begin_drain(self) -> None:
         """Admit no more calls; the live ones go on. Safe to repeat."""

@@ -111,6 +111,8 @@ class Reception:
                 return Answer(twiml.hang_up(), "hang_up")
             if state is EndState.TRANSFERRING:
                 return Answer(twiml.empty(), "transferring")
+        # A worker that never saw this call before must know it from here on: an attempt is counted on what is known.
+        switchboard.ring(call_sid, tenant.id, request.get("From"), request.get("To"))
         attempt = switchboard.note_attempt(call_sid)
         if attempt > RECOVERIES:
             log.warning("call given up to the static script", call_sid=call_sid, attempts=attempt - 1)

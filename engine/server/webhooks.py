@@ -77,7 +77,7 @@ def _view(
             answer = last_resort(asked)
         count(answer.result)
         if answer.twiml is None:
-            return Response(status=204)
+            return Response(b"", 204)
         return Response(answer.twiml, content_type="text/xml; charset=utf-8")
 
     return view

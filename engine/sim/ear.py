@@ -192,7 +192,7 @@ def _levels(pcm: NDArray[np.int16], rate: int, hop_ms: int) -> tuple[Rows, Rows]
 
 def _product(left: Rows, right: Rows) -> Rows:
     """Their product, in pieces too small for BLAS to wake its threads: on a busy machine that costs up to 10 ms."""
-    step = max(1, _ONE_THREAD // right.size)
+    step = max(1, _ONE_THREAD // max(1, right.size))
     return np.concatenate([left[at : at + step] @ right for at in range(0, len(left), step)])
 
 

@@ -109,7 +109,10 @@ SomeMood = TypeVar("SomeMood", bound=Mood)
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """When a mood comes: on this connection and in this turn (None: any), so many times (None: always)."""
+    """When a mood comes: on this connection (None: any) and in this turn, so many times (None: always).
+
+    Turn None is any turn that was committed; a mood that is to come with the set-up says turn 0 (``Refuse`` needs not).
+    """
 
     mood: Mood
     connection: int | None = None
@@ -131,7 +134,9 @@ class MoodSchedule:
         """The mood of this kind that is due now, used up once; None: behave."""
         for at, (rule, left) in enumerate(self._left):
             mood = rule.mood
-            if not isinstance(mood, kind) or rule.connection not in (None, connection) or rule.turn not in (None, turn):
+            if not isinstance(mood, kind) or rule.connection not in (None, connection):
+                continue
+            if rule.turn != turn and (rule.turn is not None or (turn == 0 and kind is not Refuse)):
                 continue
             if left == 1:
                 del self._left[at]

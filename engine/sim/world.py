@@ -89,7 +89,9 @@ async def open_world(
     public_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     account = CarrierAccount(ACCOUNT_SID, AUTH_TOKEN, public_url)
     rest = CarrierRest.of(account)
-    async with trio.open_nursery() as peers, httpx.AsyncClient(trust_env=False) as http:
+    # No connection is kept alive: what is open after a call is the call's, or a leak.
+    no_rest = httpx.Limits(max_keepalive_connections=0)
+    async with trio.open_nursery() as peers, httpx.AsyncClient(trust_env=False, limits=no_rest) as http:
         model_url = await peers.start(model.serve)
         rest_url = await peers.start(rest.serve)
         plane = MediaPlane()

@@ -195,24 +195,27 @@ class MediaLine:
 
     def _receive(self, data: bytes, now: float) -> None:
         try:
-            for opcode, payload in self._codec.receive_data(data):
-                if opcode == TEXT:
-                    self._text(payload, now)
-                elif opcode == PING:
-                    self._write(self._codec.pong(payload))
-                elif opcode == CLOSE:
-                    self._closed_by_peer(payload)
-                    return
-                elif opcode == BINARY:
-                    self._count_fault("binary")
+            self._messages(self._codec.receive_data(data), now)
         except WebSocketFault as fault:
-            # The frame boundary is lost: nothing after this can be read.
+            # What came before the fault counts (it may be the stop); nothing after it can be read.
+            self._messages(fault.decoded, now)
             self._metrics.media_faults.labels("websocket").inc()
             self._write(self._codec.close(fault.close_code))
             self._peer_gone(LineLost("fault", str(fault)))
             return
         if self._inbound is not None:
             self._inbound.pump(now)
+
+    def _messages(self, messages: Sequence[tuple[int, bytes]], now: float) -> None:
+        for opcode, payload in messages:
+            if opcode == TEXT:
+                self._text(payload, now)
+            elif opcode == PING:
+                self._write(self._codec.pong(payload))
+            elif opcode == CLOSE:
+                self._closed_by_peer(payload)
+            elif opcode == BINARY:
+                self._count_fault("binary")
 
     def _text(self, payload: bytes, now: float) -> None:
         try:

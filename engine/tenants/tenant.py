@@ -65,6 +65,8 @@ class Timing(_Document):
     """A call's patience; every default has its reason in the design or in ``bench/``."""
 
     endpointing_ms: Annotated[int, Field(ge=200, le=2000)] = 500
+    # "Mm-hm", "right", "okay" last 420 to 470 ms on the line: what is shorter than this leaves the agent speaking.
+    barge_in_ms: Annotated[int, Field(ge=60, le=2000)] = 480
     retrieval_budget_ms: Annotated[int, Field(ge=0, le=2000)] = 250
     lead_ms: Annotated[int, Field(ge=60, le=1000)] = 400
     window_ms: Annotated[int, Field(ge=20, le=250, multiple_of=20)] = 100

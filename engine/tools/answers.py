@@ -15,19 +15,23 @@ import orjson
 STATUSES = ("ok", "refused", "error")
 
 
-def ok(message: str, **facts: Any) -> dict[str, Any]:
+def ok(message: str, /, **facts: Any) -> dict[str, Any]:
     """It was done."""
-    return {"status": "ok", "message": message, "retryable": False, **facts}
+    return {"status": "ok", "message": _said(message), "retryable": False, **facts}
 
 
-def refused(message: str, *, retryable: bool = False, **facts: Any) -> dict[str, Any]:
+def refused(message: str, /, *, retryable: bool = False, **facts: Any) -> dict[str, Any]:
     """Nothing was done."""
-    return {"status": "refused", "message": message, "retryable": retryable, **facts}
+    return {"status": "refused", "message": _said(message), "retryable": retryable, **facts}
 
 
-def error(message: str, *, retryable: bool = False, **facts: Any) -> dict[str, Any]:
+def error(message: str, /, *, retryable: bool = False, **facts: Any) -> dict[str, Any]:
     """Something went wrong on our side."""
-    return {"status": "error", "message": message, "retryable": retryable, **facts}
+    return {"status": "error", "message": _said(message), "retryable": retryable, **facts}
+
+
+def _said(message: str) -> str:
+    return message.replace("..", ".")  # "at 8 a.m." has the full stop that ends its sentence
 
 
 STOPPED = error("This was stopped before it had an answer, because nobody waited for it any longer.")

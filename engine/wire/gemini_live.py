@@ -127,7 +127,8 @@ def decode(message: bytes, *, make_id: Callable[[], str] = lambda: f"made-{uuid4
         raise ModelProtocolFault("not a JSON object")
     events: list[Event] = []
     if (content := _object(document, "serverContent")) is not None:
-        events.extend(_content(content))
+        alone = _object(content, "modelTurn") if len(content) == 1 else None  # sound and nothing else: the usual case
+        events.extend(_content(content) if alone is None else _audio(alone))
     if len(document) > (content is not None):  # anything beside content: rare, so looked at one by one
         events.extend(_control(document, make_id))
     return events

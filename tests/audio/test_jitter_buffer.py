@@ -181,7 +181,8 @@ class JitterMachine(RuleBasedStateMachine):
         self.offered += size
         self.last_arrival = self.now
         assert (late > 0) == (placement in (Placement.LATE, Placement.TRIMMED))
-        assert after.resyncs == before.resyncs
+        # Only drift that silence had hidden may come to light like this, and it costs no sound.
+        assert after.resyncs - before.resyncs == (placement is Placement.RESYNCED)
 
     @rule(ms=st.integers(1, 250))
     def wait(self, ms: int) -> None:

@@ -31,7 +31,7 @@ def test_lead_is_filled_at_once_and_kept_from_then_on() -> None:
     pacer = Pacer()
     pacer.push(1, sound(1000), 10.0)
     assert sizes(pacer.due(10.0)) == [100, 100, "u1:1", 100, 100, "u1:2"]
-    assert pacer.next_deadline() == pytest.approx(10.1)
+    assert pacer.next_deadline() == pytest.approx(10.1, abs=1e-4)
     assert sizes(pacer.due(10.08)) == []
     assert sizes(pacer.due(10.1)) == [100]
     assert sizes(pacer.due(10.35)) == [100, "u1:3", 100]
@@ -52,7 +52,7 @@ def test_small_pieces_wait_for_a_quantum_while_the_carrier_has_enough() -> None:
     pacer.due(0.0)
     pacer.push(1, sound(60), 0.02)
     assert sizes(pacer.due(0.02)) == []
-    assert pacer.next_deadline() == pytest.approx(0.1)
+    assert pacer.next_deadline() == pytest.approx(0.1, abs=1e-4)
     assert sizes(pacer.due(0.1)) == [60]
 
 
@@ -147,7 +147,8 @@ def test_cut_soon_lets_the_carrier_finish_and_closes_the_utterance() -> None:
     pacer.due(0.0)
     assert pacer.cut(1, CutHow.SOON, 0.1) == [CutReport(1, 400.0, 1000.0)]
     pacer.push(2, sound(40, 2), 0.1)
-    assert sizes(pacer.due(0.1)) == ["u1:end", 40]
+    assert sizes(pacer.due(0.1)) == ["u1:end"]
+    assert sizes(pacer.due(0.3)) == [40]
     assert pacer.on_mark("u1:end", 0.4) is None
     assert pacer.statistics().cut_ms == 600
 
@@ -203,23 +204,72 @@ def test_nonsense_settings_are_refused() -> None:
         Pacer(lead_ms=20)
 
 
-@pytest.mark.parametrize("one_way_ms", [0, 40, 80, 120])
-@pytest.mark.parametrize("cut_at_ms", [300, 1000, 1990])
-def test_heard_is_right_within_a_quantum_however_far_away_the_carrier_is(one_way_ms: int, cut_at_ms: int) -> None:
-    pacer, carrier = Pacer(), Carrier()
-    out: list[tuple[int, Send]] = []
-    back: list[tuple[int, str]] = []
-    pacer.push(1, sound(5000), 0.0)
-    for ms in range(cut_at_ms):
-        if ms % 20 == 0:
-            out += [(ms + one_way_ms, send) for send in pacer.due(ms / 1000)]
-        while out and out[0][0] <= ms:
-            carrier.receive(out.pop(0)[1])
-        while back and back[0][0] <= ms:
-            pacer.on_mark(back.pop(0)[1], ms / 1000)
-        carrier.play(1)
-        back += [(ms + one_way_ms, name) for name in carrier.take_echoes()]
-    [report] = pacer.cut(1, CutHow.NOW, cut_at_ms / 1000)
-    error = report.heard_ms - len(carrier.played) / 8
-    assert -100 <= error <= 100 if cut_at_ms > 300 else error <= one_way_ms + 1
-    assert carrier.silent_ms <= one_way_ms
+class Line:
+    """A pacer and a carrier with a way between them that takes time, and can be blocked either way."""
+
+    def __init__(self, one_way_ms: int) -> None:
+        self.pacer, self.carrier, self.ms, self.one_way_ms = Pacer(), Carrier(), 0, one_way_ms
+        self.out: list[tuple[int, Send]] = []
+        self.back: list[tuple[int, str]] = []
+
+    def run(self, ms: int, *, out_blocked: bool = False, back_blocked: bool = False) -> None:
+        for _ in range(ms):
+            if self.ms % 20 == 0:
+                self.out += [(self.ms + self.one_way_ms, send) for send in self.pacer.due(self.ms / 1000)]
+            while not out_blocked and self.out and self.out[0][0] <= self.ms:
+                self.carrier.receive(self.out.pop(0)[1])
+            while not back_blocked and self.back and self.back[0][0] <= self.ms:
+                self.pacer.on_mark(self.back.pop(0)[1], self.ms / 1000)
+            self.carrier.play(1)
+            self.ms += 1
+            self.back += [(self.ms + self.one_way_ms, name) for name in self.carrier.take_echoes()]
+
+    def error_of_a_cut_now(self) -> float:
+        """How much more is reported as heard than the carrier has played when the clear arrives."""
+        [report] = self.pacer.cut(1, CutHow.NOW, self.ms / 1000)
+        self.run(self.one_way_ms)
+        return report.heard_ms - len(self.carrier.played) / 8
+
+
+@pytest.mark.parametrize("one_way_ms", [0, 40, 120, 300])
+@pytest.mark.parametrize("cut_at_ms", [310, 1000, 1990])
+def test_heard_is_right_however_far_away_the_carrier_is(one_way_ms: int, cut_at_ms: int) -> None:
+    line = Line(one_way_ms)
+    line.pacer.push(1, sound(5000), 0.0)
+    line.run(cut_at_ms)
+    assert abs(line.error_of_a_cut_now()) <= 1
+    assert line.carrier.silent_ms == one_way_ms
+
+
+def test_audio_stuck_on_its_way_is_learnt_of_from_the_marks() -> None:
+    line = Line(one_way_ms=40)
+    line.pacer.push(1, sound(8000), 0.0)
+    line.run(1000)
+    line.run(900, out_blocked=True)
+    silent = line.carrier.silent_ms
+    assert silent > 400
+    line.run(1500)
+    assert line.pacer.statistics().slipped_ms == pytest.approx(silent - 40, abs=50)
+    assert line.carrier.unplayed <= 8 * 450
+    assert line.carrier.silent_ms == silent
+    assert abs(line.error_of_a_cut_now()) <= 50
+
+
+def test_echoes_stuck_on_their_way_change_nothing() -> None:
+    line = Line(one_way_ms=40)
+    line.pacer.push(1, sound(8000), 0.0)
+    line.run(1000)
+    line.run(1100, back_blocked=True)
+    line.run(1500)
+    assert line.pacer.statistics().slipped_ms == 0
+    assert line.carrier.silent_ms == 40
+    assert abs(line.error_of_a_cut_now()) <= 1
+
+
+def test_mark_that_comes_back_early_moves_the_head_on() -> None:
+    pacer = Pacer()
+    pacer.push(1, sound(300), 0.0)
+    pacer.due(0.0)
+    pacer.on_mark("u1:1", 0.15)
+    assert pacer.head_ms(0.15) == 200
+    assert pacer.cut(1, CutHow.NOW, 0.16) == [CutReport(1, 210.0, 300.0)]

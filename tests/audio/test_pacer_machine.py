@@ -1,8 +1,8 @@
-"""The pacer against a carrier that plays byte by byte, under Hypothesis: every byte played, cut or refused, in order."""
+"""The pacer against a carrier that plays byte by byte, under Hypothesis: each byte played, cut or refused, in order."""
 
-from hypothesis import settings
+from hypothesis import settings, Phase
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from engine.audio.pacer import CutHow, CutReport, Pacer, Played
 from tests.audio.carrier import Carrier
@@ -12,8 +12,8 @@ SIZES = st.one_of(st.integers(1, 400), st.sampled_from([160, 320, 800, 1600, 960
 
 
 def audio(generation: int, start: int, size: int) -> bytes:
-    """Bytes that tell whose they are (modulo 50) and, modulo 5, which; never silence."""
-    return bytes(5 * (generation % 50) + (start + i) % 5 for i in range(size))
+    """Bytes that tell whose they are (of 51 generations) and, modulo 5, which; never silence."""
+    return bytes(5 * generation + (start + i) % 5 for i in range(size))
 
 
 class PacerMachine(RuleBasedStateMachine):
@@ -43,7 +43,7 @@ class PacerMachine(RuleBasedStateMachine):
         return self.ms / 1000
 
     def heard(self, generation: int) -> int:
-        return sum(byte != 255 and byte // 5 == generation % 50 for byte in self.carrier.played)
+        return sum(byte != 255 and byte // 5 == generation for byte in self.carrier.played)
 
     def ask(self) -> None:
         deadline = self.pacer.next_deadline()
@@ -77,6 +77,7 @@ class PacerMachine(RuleBasedStateMachine):
         self.refused += refused
         self.accepted[generation] = start + size - refused
 
+    @precondition(lambda self: self.generation < 40)
     @rule()
     def next_generation(self) -> None:
         self.closed.add(self.generation)
@@ -87,6 +88,7 @@ class PacerMachine(RuleBasedStateMachine):
         self.closed.add(self.generation)
         self.generation += 1
 
+    @precondition(lambda self: self.generation < 40)
     @rule()
     def overtake(self) -> None:
         """A newer generation begins though the older never ended."""
@@ -110,6 +112,7 @@ class PacerMachine(RuleBasedStateMachine):
             assert self.pacer.push(older, audio(older, 0, size), self.now) == (0 if older in self.closed else size)
             self.stale += size
 
+    @precondition(lambda self: self.generation < 50)
     @rule(how=st.sampled_from(CutHow), back=st.sampled_from([0, 0, 1, 2]))
     def cut(self, how: CutHow, back: int) -> None:
         through = self.generation - back
@@ -128,6 +131,22 @@ class PacerMachine(RuleBasedStateMachine):
         if how is CutHow.NOW:
             self.frozen.update({g: self.heard(g) for g in range(self.cut_through + 1)})
             self.ask()
+
+    @precondition(lambda self: self.generation < 40)
+    @rule(sizes=st.lists(st.sampled_from([60, 160, 480, 1000]), min_size=2, max_size=4))
+    def short_utterances(self, sizes: list[int]) -> None:
+        """Several generations may then lie at the carrier at once."""
+        for size in sizes:
+            self.end()
+            self.generation += self.generation in self.closed
+            self.push(size)
+        self.ask()
+
+    @rule(how=st.sampled_from(CutHow))
+    def cut_only_what_is_heard_now(self, how: CutHow) -> None:
+        unheard = self.opened - set(self.played) - set(self.reports)
+        if unheard:
+            self.cut(how, self.generation - min(unheard))
 
     @rule(steps=st.integers(1, 60))
     def wait(self, steps: int) -> None:
@@ -182,5 +201,5 @@ class PacerMachine(RuleBasedStateMachine):
         assert self.pacer.statistics().marks_waiting == 0
 
 
-PacerMachine.TestCase.settings = settings(max_examples=80, stateful_step_count=30, deadline=None)
+PacerMachine.TestCase.settings = settings(max_examples=80, stateful_step_count=30, deadline=None,phases=[Phase.generate])
 TestPacer = PacerMachine.TestCase

@@ -20,7 +20,9 @@ def write(path: Path, samples: NDArray[np.int16], rate: int, *, channels: int = 
 
 
 def tone(rate: int, hz: float = 600) -> NDArray[np.int16]:
-    return np.rint(9000 * np.sin(2 * np.pi * hz * np.arange(rate // 2) / rate)).astype(np.int16)
+    wave_form = np.sin(2 * np.pi * hz * np.arange(rate // 2) / rate)
+    samples: NDArray[np.int16] = np.rint(9000 * wave_form).astype(np.int16)
+    return samples
 
 
 def test_both_sides_are_kept_and_the_shorter_is_followed_by_silence(tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ from engine.model.gemini_stream import GeminiStream
 from engine.model.provider import SessionSetup
 from engine.model.setup import prepare
 from tests.model.fake_gemini import TENANT, FakeGemini
+from tests.model.running import Running, run_over
 
+Run = Callable[[], AbstractAsyncContextManager[Running]]
 Open = Callable[..., AbstractAsyncContextManager[tuple[GeminiStream, FakeGemini]]]
 
 
@@ -52,3 +54,15 @@ def connect_to(monkeypatch: pytest.MonkeyPatch) -> Callable[[], FakeGemini]:
         return FakeGemini(theirs)
 
     return make
+
+
+@pytest.fixture
+def running(open_session: Open) -> Run:
+    """Opens a session and runs the actor over it."""
+
+    @asynccontextmanager
+    async def run() -> AsyncIterator[Running]:
+        async with open_session() as (stream, fake), run_over(stream, fake) as session:
+            yield session
+
+    return run

@@ -193,6 +193,18 @@ async def test_what_was_found_in_one_turn_is_searched_anew_in_the_next(autojump_
         assert room.search.asked == ["parking", "parking"]
 
 
+async def test_a_late_answer_to_an_older_turn_serves_no_newer_one(autojump_clock: MockClock) -> None:
+    async with a_room() as room:
+        await room.ask(1, "parking", final=True)
+        await trio.sleep(0.05)
+        await room.ask(2, "prices")
+        assert said(await room.hear()) == (1, "parking")
+        await room.hear()
+        await room.ask(2, "parking", final=True)
+        assert said(await room.hear()) == (2, "parking")
+        assert room.search.asked == ["parking", "prices", "parking"]
+
+
 async def test_a_speculative_query_of_an_older_turn_is_dropped(autojump_clock: MockClock) -> None:
     async with a_room() as room:
         await room.ask(2, "prices")

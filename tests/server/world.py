@@ -1,7 +1,6 @@
 """A gateway on a real port with a switchboard of a few lines, and the carrier's side of HTTP and websocket."""
 
-import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -87,6 +86,8 @@ class FakeSwitchboard:
         return self.states.get(call_sid, EndState.UNKNOWN)
 
     def note_attempt(self, call_sid: str) -> int:
+        if all(call_sid != rung[0] for rung in self.rung):
+            return 1  # as the real one: what it never heard of it cannot count
         self.attempts[call_sid] = self.attempts.get(call_sid, 0) + 1
         return self.attempts[call_sid]
 
@@ -120,27 +121,45 @@ class World:
     wall: list[float]
 
     async def post(
-        self, name: str, *, sign_with: str | None = AUTH_TOKEN, headers: dict[str, str] | None = None, **params: str
+        self,
+        name: str,
+        /,
+        *,
+        sign_with: str | None = AUTH_TOKEN,
+        headers: dict[str, str] | None = None,
+        more: Mapping[str, str] | None = None,
+        **params: str,
     ) -> httpx.Response:
         """A form of the carrier's, with the parameters that every one has."""
-        form = {"CallSid": CALL, "AccountSid": ACCOUNT, "From": "+15005550006", "To": NUMBER, "CallerName": ""} | params
+        form = (
+            {"CallSid": CALL, "AccountSid": ACCOUNT, "From": "+15005550006", "To": NUMBER, "CallerName": ""}
+            | params
+            | dict(more or {})
+        )
         path = f"/twilio/{name}"
         sent = dict(headers or {})
         if sign_with is not None:
             sent["X-Twilio-Signature"] = sign(sign_with, PUBLIC_URL + path, form.items())
         return await self.http.post(path, data=form, headers=sent)
 
-    async def token(self, **params: str) -> str:
+    async def token(self) -> str:
         """The token of a fresh voice webhook."""
-        return token_in((await self.post("voice", **params)).text)
+        return token_in((await self.post("voice")).text)
 
     def refused(self, reason: str) -> float:
         """How often a media stream was refused for this."""
-        return self.gateway.metrics.media_refused.labels(reason)._value.get()
+        return self._sample("media_refused", reason=reason)
 
     def counted(self, path: str, result: str) -> float:
         """How often a webhook ended like this."""
-        return self.gateway.metrics.webhooks.labels(path, result)._value.get()
+        return self._sample("webhooks", path=path, result=result)
+
+    def crashes(self, place: str) -> float:
+        """How often code of ours failed there."""
+        return self._sample("crashes", place=place)
+
+    def _sample(self, name: str, **labels: str) -> float:
+        return self.gateway.metrics.registry.get_sample_value(f"frontdesk_{name}_total", labels) or 0.0
 
     @asynccontextmanager
     async def dial(
@@ -148,14 +167,23 @@ class World:
     ) -> AsyncIterator[trio_websocket.WebSocketConnection]:
         """The carrier's media websocket, by an independent client."""
         signature = sign(AUTH_TOKEN, STREAM_URL) if signature is None else signature
-        async with trio_websocket.open_websocket(
-            self.serving.host,
-            self.serving.port,
-            path,
-            use_ssl=False,
-            extra_headers=[(b"x-twilio-signature", signature.encode())],
-        ) as websocket:
+        headers = [(b"x-twilio-signature", signature.encode())]
+        # A stream of our own, because this client leaves its socket to the garbage collector where it was refused.
+        stream = await trio.open_tcp_stream(self.serving.host, self.serving.port)
+        async with stream, trio.open_nursery() as nursery:
+            websocket = await trio_websocket.wrap_client_stream(
+                nursery, stream, "voice.example.com", path, extra_headers=headers
+            )
             yield websocket
+            with trio.move_on_after(1):
+                await websocket.aclose()
+            nursery.cancel_scope.cancel()
+
+    async def refused_with(self, *, path: str = "/twilio/media", signature: str | None = None) -> int:
+        """The status that a handshake is answered with."""
+        async with await trio.open_tcp_stream(self.serving.host, self.serving.port) as stream:
+            await stream.send_all(upgrade_head(path=path, signature=signature))
+            return (await read_response(stream))[0]
 
     async def start(self, websocket: trio_websocket.WebSocketConnection, token: str, **changes: str) -> None:
         """Send what a stream begins with."""
@@ -175,12 +203,14 @@ async def open_world(
 ) -> AsyncIterator[World]:
     """A gateway serving on a free port; ended, and checked to have ended, with the block."""
     wall, recordings = [1_700_000_000.0], list[CarrierRecording]()
+    fixed: dict[str, Any] = {
+        "public_url": PUBLIC_URL,
+        "bind": "127.0.0.1:0",
+        "twilio_auth_token": SecretStr(AUTH_TOKEN),
+    }
     board = switchboard or FakeSwitchboard()
     gateway = Gateway(
-        settings=Settings(
-            **{"public_url": PUBLIC_URL, "bind": "127.0.0.1:0", "twilio_auth_token": SecretStr(AUTH_TOKEN)}
-            | (settings or {})
-        ),
+        settings=Settings(**(fixed | (settings or {}))),
         directory=MemoryDirectory([BAKERY]),
         switchboard=board,
         plane=MediaPlane(),
@@ -268,15 +298,7 @@ async def read_response(stream: trio.SocketStream) -> tuple[int, bytes]:
 
 
 async def wait_closed(stream: trio.SocketStream) -> None:
-    """Read to the end."""
-    with suppress(trio.BrokenResourceError):
+    """Read to the end, which must come: five minutes are longer than anything here may take."""
+    with trio.fail_after(300), suppress(trio.BrokenResourceError):
         while await stream.receive_some():
             pass
-
-
-def connected_pair() -> tuple[socket.socket, socket.socket]:
-    """Two ends of one TCP connection of this machine."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        near = socket.create_connection(listener.getsockname())
-        far, _ = listener.accept()
-    return near, far

@@ -23,7 +23,7 @@ SETUP: dict[str, Any] = {
     "outputAudioTranscription": {},
     "sessionResumption": {},
 }
-KEY = [("x-goog-api-key", "test")]
+KEY = [(b"x-goog-api-key", b"test")]
 
 
 class Client:

@@ -395,11 +395,11 @@ async def test_automatic_detection_finds_the_turn_by_itself(autojump_clock: Mock
 @pytest.mark.parametrize(
     ("path", "headers", "status"),
     [
-        ("/", [("x-goog-api-key", "k")], 404),
-        (PATH.replace("v1beta", "v2"), [("x-goog-api-key", "k")], 404),
+        ("/", [(b"x-goog-api-key", b"k")], 404),
+        (PATH.replace("v1beta", "v2"), [(b"x-goog-api-key", b"k")], 404),
         (PATH, [], 403),
-        (PATH, [("x-goog-api-key", "")], 403),
-        (PATH, [("x-goog-api-key", "wrong")], 403),
+        (PATH, [(b"x-goog-api-key", b"")], 403),
+        (PATH, [(b"x-goog-api-key", b"wrong")], 403),
     ],
 )
 async def test_a_wrong_path_or_key_gets_no_further_than_the_handshake(

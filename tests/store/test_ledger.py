@@ -137,6 +137,25 @@ async def test_those_who_wait_hear_how_it_ended(autojump_clock: trio.testing.Moc
     assert await MemoryLedger().wait_settled(KEY) is None
 
 
+async def test_those_who_wait_for_a_lost_attempt_are_let_go_when_it_is_taken_over(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    ledger, heard = MemoryLedger(), list[Any]()
+    await ledger.claim(KEY, ask("1"))
+
+    async def wait() -> None:
+        heard.append(await ledger.wait_settled(KEY))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait)
+        await trio.sleep(11)
+        assert heard == []
+        assert await ledger.claim(KEY, ask("2")) == OutcomeUnknown(KEY)
+        with trio.fail_after(1):
+            await trio.testing.wait_all_tasks_blocked()
+        assert heard == [None]
+
+
 async def test_a_forgotten_call_leaves_nothing_behind() -> None:
     ledger = MemoryLedger()
     await ledger.claim(KEY, ask("1"))

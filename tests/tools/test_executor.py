@@ -14,6 +14,7 @@ from engine.tenants.tenant import Tenant, ToolSpec
 from engine.tools import answers
 from engine.tools.executor import ANSWERING_S, AT_ONCE, BOOKKEEPING_S, run_tool_executor
 from engine.tools.ledger import MemoryLedger
+from tests.store.logs import heard_logs
 from tests.tools.room import PARAMETERS, TENANT, World, a_room
 
 
@@ -71,12 +72,17 @@ async def test_a_cancelled_read_ends_at_once_and_is_answered(autojump_clock: Moc
         assert await room.close() == []
 
 
-async def test_a_read_cancelled_before_it_began_is_answered_too(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("name", ["look", "write"])
+async def test_a_call_cancelled_before_it_began_is_called_off_and_answered(
+    name: str, autojump_clock: MockClock
+) -> None:
     async with a_room(World()) as room:
-        room.calls.send_nowait(ToolCall("acme", "CA1", 1, "1", "look", {"what": "a"}))
+        room.calls.send_nowait(ToolCall("acme", "CA1", 1, "1", name, {"what": "a"}))
         room.calls.send_nowait(ToolCallsCancelled(("1",)))
         assert (await room.hear()).response == answers.STOPPED
         assert room.world.begun == []
+        await room.ask("1", name)
+        assert (await room.hear()).response == answers.ok("done: a")
 
 
 async def test_a_cancelled_write_goes_on_and_says_how_it_ended(autojump_clock: MockClock) -> None:
@@ -130,10 +136,8 @@ async def test_the_end_of_a_call_waits_no_longer_for_an_answer_than_it_says(auto
         await trio.sleep(1)
         room.scope.cancel()
         ended = trio.current_time()
-        with pytest.raises(trio.BrokenResourceError):
-            while True:
-                await room.cancel("x")
-                await trio.sleep(0.01)
+        while room.calls.statistics().open_receive_channels:
+            await trio.sleep(0.01)
         assert trio.current_time() - ended < ANSWERING_S + 0.1
 
 
@@ -143,16 +147,18 @@ async def test_the_end_of_a_call_waits_no_longer_for_an_answer_than_it_says(auto
     [(ZeroDivisionError("bug"), 1), (RemoteError("no"), 1), (OSError("down"), 1), (trio.TooSlowError(), 1), (None, 99)],
 )
 async def test_a_tool_that_fails_leaves_the_team_a_task_and_the_caller_a_promise(
-    name: str, breaks: Exception | None, works_s: float, autojump_clock: MockClock, capsys: pytest.CaptureFixture[str]
+    name: str, breaks: Exception | None, works_s: float, autojump_clock: MockClock
 ) -> None:
     async with a_room(World(breaks=breaks, works_s=works_s)) as room:
         await room.ask("1", name, what="a crown")
-        assert (await room.hear()).response == answers.CALL_BACK
+        with heard_logs() as logs:
+            assert (await room.hear()).response == answers.CALL_BACK
+        (line,) = logs
+        assert line.get("exc_info", False) == isinstance(breaks, ZeroDivisionError)
+        assert "a crown" not in str(line)
         (task,) = await room.world.store.follow_ups("acme")
         assert (task.kind, task.caller, task.details["arguments"]) == ("task", "+15550100199", {"what": "a crown"})
         assert name in task.text
-        said = capsys.readouterr()
-        assert ("Traceback" in said.out + said.err) == isinstance(breaks, ZeroDivisionError)
         room.world.breaks, room.world.works_s = None, 1
         await room.ask("2", name, what="something else")
         assert (await room.hear()).response["status"] == "ok"

@@ -1,0 +1,162 @@
+"""Whole calls under virtual time: a world with real speech, and a call that is checked for what it leaves."""
+
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import trio
+from numpy.typing import NDArray
+
+from engine.audio import g711
+from engine.audio.resample import Resampler
+from engine.call.record import Moment as CallMoment
+from engine.fallback.prompts import Prompts
+from engine.sim.brain import GroundedBrain, ToolWish
+from engine.sim.caller import CallOptions
+from engine.sim.ear import PhraseEar
+from engine.sim.gemini import SimGemini
+from engine.sim.moods import Rule
+from engine.sim.network import Route
+from engine.sim.report import PhoneReport
+from engine.sim.scenario import Clip, Moment
+from engine.sim.world import CALLER, World, open_world
+from engine.store.interface import CallEnd
+from engine.tenants import examples
+from engine.tenants.tenant import Tenant
+from engine.voice.cache import VoiceCache
+from tests.leaks import open_sockets, watched
+
+PARKING = "Hi there, is there somewhere I can park?"
+WHITENING = "And what does teeth whitening cost?"
+BOOKING = "Could you book me a cleaning, next Monday at ten?"
+BYE = "Perfect, thank you. Goodbye!"
+HOLD_ON = "Wait, sorry, just one question about the prices."
+MESSAGE = "This is Robin Lee. Please call me back about my appointment tomorrow."
+MM_HM = "Mm-hm."
+PHRASES = (PARKING, WHITENING, BOOKING, BYE, HOLD_ON, MESSAGE, MM_HM)
+BOOK = ToolWish(
+    "book_appointment",
+    {"name": "Robin Lee", "day": "monday", "time": "10:00", "reason": "cleaning", "phone": CALLER},
+)
+TENANT = examples.load("harbor-dental")
+SETTLE_S = 3.0  # virtual: the longest that anything of a call may take to end
+
+
+class InlineVoice:
+    """The model's voice, rendered in place: a thread would let the virtual clock run away meanwhile."""
+
+    def __init__(self, cache: VoiceCache) -> None:
+        self._cache = cache
+
+    async def __call__(self, text: str) -> NDArray[np.int16]:
+        await trio.lowlevel.checkpoint()
+        return Resampler(8000, 24000).process(g711.decode(self._cache.mulaw(text)))
+
+
+@dataclass
+class Call:
+    """One call, judged: what the phone measured, what the engine kept."""
+
+    report: PhoneReport
+    end: CallEnd
+    began_at: float
+
+    def kinds(self) -> list[str]:
+        """The timeline's kinds, in order."""
+        return [moment["kind"] for moment in self.end.document["timeline"]]
+
+    def moments(self, kind: str) -> list[dict[str, Any]]:
+        """The timeline's entries of one kind."""
+        return [moment for moment in self.end.document["timeline"] if moment["kind"] == kind]
+
+    def said(self, role: str) -> list[str]:
+        """What that side said, as heard."""
+        return [line["text"] for line in self.end.document["transcript"] if line["role"] == role]
+
+
+@dataclass
+class Stage:
+    """A world to place calls in."""
+
+    world: World
+    said: Mapping[str, Clip]
+    timeline: list[CallMoment] = field(default_factory=list)
+
+    @property
+    def model(self) -> SimGemini:
+        return self.world.model
+
+    @property
+    def prompts(self) -> Prompts:
+        return self.world.composed.services.prompts.for_tenant(self.world.composed.tenants[0])
+
+    async def call(
+        self, scenario: Sequence[Moment], *, network: Route | None = None, options: CallOptions | None = None
+    ) -> Call:
+        """Place a call; assert that it left exactly one outcome and neither task nor socket."""
+        sockets = open_sockets()
+        with watched() as watch:
+            began_at = trio.current_time()
+            report = await self.world.call(scenario, network=network, options=options)
+            with trio.move_on_after(SETTLE_S):
+                while watch.of_calls():
+                    await trio.sleep(0.05)
+            assert watch.of_calls() == []
+        # The gateway keeps one connection to the carrier's REST alive: both its ends are in this process.
+        assert open_sockets() <= sockets + 2
+        assert len(self.world.composed.gateway.plane._slot_of) == 0
+        return Call(report, await self.end_of(report.call_sid), began_at)
+
+    async def end_of(self, call_sid: str) -> CallEnd:
+        """The one end that this call left."""
+        ends: list[CallEnd] = []
+        for _ in range(100):
+            ends = [end for end in await self.world.composed.store.calls(TENANT.id) if end.call_sid == call_sid]
+            if ends:
+                break
+            # Records are written by a thread, which the virtual clock does not wait for.
+            await trio.to_thread.run_sync(time.sleep, 0.02)
+        assert len(ends) == 1
+        return ends[0]
+
+
+@asynccontextmanager
+async def stage(
+    tmp_path: Path,
+    cache: VoiceCache,
+    *rules: Rule,
+    tenant: Tenant = TENANT,
+    pace: float = 3.0,
+    think_ms: int = 250,
+    brain: GroundedBrain | None = None,
+    **settings: Any,
+) -> AsyncIterator[Stage]:
+    """A world in which the caller can say ``PHRASES`` and the model misbehaves by ``rules``."""
+    said = {text: Clip(text, cache.mulaw(text, pitch=0.86)) for text in PHRASES}
+    model = SimGemini(
+        ear=PhraseEar({text: g711.decode(clip.mulaw) for text, clip in said.items()}),
+        brain=brain or GroundedBrain(wishes={"book me a cleaning": BOOK}, answers={"goodbye": "Goodbye, then!"}),
+        voice=InlineVoice(cache),
+        pace=pace,
+        think_ms=think_ms,
+        rules=rules,
+    )
+    timeline: list[CallMoment] = []
+    async with open_world(
+        data_dir=cache_dir(cache),
+        calls_dir=tmp_path / "calls",
+        tenants=[tenant],
+        model=model,
+        observe=lambda _sid, moment: timeline.append(moment),
+        **settings,
+    ) as world:
+        yield Stage(world, said, timeline)
+
+
+def cache_dir(cache: VoiceCache) -> Path:
+    """The data directory whose ``voice`` folder that cache is."""
+    return cache._directory.parent
