@@ -107,6 +107,11 @@ class Stage:
                     await trio.sleep(0.05)
             assert watch.of_calls() == []
         # The gateway keeps one connection to the carrier's REST alive: both its ends are in this process.
+        # The gateway keeps one connection to the carrier's REST alive: both its ends are in this process.
+        for _ in range(100):
+            if open_sockets() <= sockets + 2:
+                break
+            await trio.to_thread.run_sync(time.sleep, 0.01)  # the kernel's own time, not the clock's
         assert open_sockets() <= sockets + 2
         assert len(self.world.composed.gateway.plane._slot_of) == 0
         return Call(report, await self.end_of(report.call_sid), began_at)

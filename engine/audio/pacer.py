@@ -226,7 +226,7 @@ class Pacer:
 
     def _cut_soon(self) -> list[CutReport]:
         # What was sent whole, its end included, is left alone: it will be heard.
-        victims = [u for u in self._queue if self._is_cut(u) and not u.cut and (u.unsent or not u.ended)]
+        victims = [u for u in self._queue if self._is_cut(u) and (u.unsent or not u.ended)]
         reports = [self._report(utterance, utterance.sent) for utterance in victims if utterance.queued]
         for utterance in victims:
             self._backlog -= utterance.unsent

@@ -80,7 +80,7 @@ class Utterance:
 
     def rewind(self, heard: int) -> None:
         """Send again all that lies behind ``heard``."""
-        self.marked = heard
+        self.sent = self.marked = heard
         self.rewinds += 1
         self.start = None
 

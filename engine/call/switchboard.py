@@ -32,8 +32,15 @@ from engine.wire.twilio_media import Start
 
 REMEMBERED_CALLS = 5_000  # ended or ringing calls kept for recovery; the oldest is forgotten first
 REMEMBERED_S = 900.0
-RECOVERY_S = 20.0  # from a broken line to the carrier's next stream: measured 0.9 s; then the call is over
-MAY_COME_BACK = frozenset({Reason.LINE_BROKEN, Reason.LINE_SILENT, Reason.BAD_MEDIA, Reason.CRASHED})
+MAY_COME_BACK_S = {
+    # From a broken line to the carrier's next stream 0.9 s were measured, and recovery backs off; then it is over.
+    Reason.LINE_BROKEN: 20.0,
+    Reason.LINE_SILENT: 20.0,
+    Reason.BAD_MEDIA: 20.0,
+    Reason.CRASHED: 20.0,
+    # A stop is also what a stream gets whose document was replaced by a repeated webhook's: it is back in 3 s.
+    Reason.CALLER_HUNG_UP: 6.0,
+}
 SNAPSHOTS = 500
 
 log = get_logger("call.switchboard")
@@ -50,6 +57,7 @@ class Entry:
     record: CallRecord | None = None
     line: MediaLine | None = None
     attempts: int = 0
+    over: bool = False  # the carrier said so itself
 
 
 class Switchboard:
@@ -134,12 +142,18 @@ class Switchboard:
         log.info("call ended", outcome=outcome.outcome, reason=outcome.reason, detail=outcome.detail)
 
     def carrier_says_ended(self, call_sid: str, why: str) -> None:
-        """The call is over, told by another way than its line; ends a line that still hangs."""
+        """The carrier told us by another way than the line: see ``server/ports.py`` for what ``why`` may be.
+
+        A *call status* means that the call is over (``completed`` without our asking is a caller who hung up, and the
+        stream's own stop may come after it); everything else is about the line alone, and the call may come back.
+        """
+        is_over = why.startswith("call status")
         entry = self._live.get(call_sid)
         if entry is not None and entry.line is not None:
-            # Completed without our asking means that the caller hung up; the stream's own stop may come after this.
-            entry.line.end(LineLost("hang_up" if why.endswith("completed") else "carrier", why))
-        elif (waiting := self._broken.get(call_sid)) is not None:
+            reason = "broken" if not is_over else "hang_up" if why.endswith("completed") else "carrier"
+            entry.over = is_over
+            entry.line.end(LineLost(reason, why))
+        elif is_over and (waiting := self._broken.get(call_sid)) is not None:
             waiting.cancel()
 
     # --- recovery ----------------------------------------------------------------------------------------------
@@ -207,16 +221,18 @@ class Switchboard:
     def _end_leg(self, entry: Entry, record: CallRecord) -> None:
         """A line is gone. Its call is over too, unless the line broke and the carrier may bring the caller back."""
         assert record.outcome is not None, "a line that was served has an outcome"
-        if record.outcome.reason in MAY_COME_BACK and self._nursery is not None:
-            self._nursery.start_soon(self._await_recovery, entry, record, name=f"recovery of {entry.call_sid}")
+        patience_s = MAY_COME_BACK_S.get(record.outcome.reason)
+        if patience_s is not None and not entry.over and self._nursery is not None:
+            name = f"recovery of {entry.call_sid}"
+            self._nursery.start_soon(self._await_recovery, entry, record, patience_s, name=name)
         else:
             self._wrap_up(record)
 
-    async def _await_recovery(self, entry: Entry, record: CallRecord) -> None:
+    async def _await_recovery(self, entry: Entry, record: CallRecord, patience_s: float) -> None:
         self._broken[entry.call_sid] = scope = trio.CancelScope()
         try:
             with scope:
-                await trio.sleep(RECOVERY_S)
+                await trio.sleep(patience_s)
         finally:
             if self._broken.get(entry.call_sid) is scope:
                 del self._broken[entry.call_sid]
@@ -232,6 +248,8 @@ class Switchboard:
         messages = tuple(
             Message(record.tenant_id, record.call_sid, record.caller, mulaw, left_at) for mulaw in record.messages
         )
+        if self._nursery is not None:
+            self._nursery.start_soon(self._services.ledger.forget_call, record.tenant_id, record.call_sid)
         document = record.document()
         end = CallEnd(record.tenant_id, record.call_sid, outcome.outcome, outcome.reason, document, messages)
         offer_end(self._ends, end, self._services.metrics)

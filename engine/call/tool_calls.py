@@ -10,7 +10,11 @@ from engine.tenants.tenant import Tenant
 
 
 class ToolCalls:
-    """Which calls this session still waits for. A provider refuses answers that it did not ask for."""
+    """Which calls this session asked for, and which of them it still waits for.
+
+    A provider refuses answers that it did not ask for, so a result for an earlier session's call stays here; one for a
+    cancelled call goes up all the same, because the model should know what was done (the stream finds a way to say it).
+    """
 
     def __init__(
         self,
@@ -28,6 +32,7 @@ class ToolCalls:
         self._prompts = prompts
         self._filler = filler
         self.pending: set[str] = set()
+        self._asked: set[str] = set()
 
     async def on_event(
         self, event: ToolCallRequested | ToolCallsCancelled | ToolStarted | ToolResult, turn_id: int, now: float
@@ -36,6 +41,7 @@ class ToolCalls:
         match event:
             case ToolCallRequested(call_id, name, arguments):
                 self.pending.add(call_id)
+                self._asked.add(call_id)
                 self._record.note(now, "tool_call", name, arguments=dict(arguments), call_id=call_id)
                 await self._ends.tool_calls.send(
                     ToolCall(self._tenant.id, self._record.call_sid, turn_id, call_id, name, arguments)
@@ -54,6 +60,6 @@ class ToolCalls:
                     ms=round(event.took_ms),
                     response=dict(event.response),
                 )
-                if call_id in self.pending:
-                    self.pending.discard(call_id)
+                self.pending.discard(call_id)
+                if call_id in self._asked:
                     await self._uplink.send(event)

@@ -97,7 +97,9 @@ async def open_gateway(
     metrics = Metrics()
     directory = MemoryDirectory(tenants)
     library = PromptLibrary(voice_cache(settings))
+    catalog = standard_catalog()
     for tenant in tenants:
+        catalog.for_tenant(tenant)  # a tool that cannot be done is refused here, not in somebody's call
         await trio.to_thread.run_sync(library.prepare, tenant)
     await trio.to_thread.run_sync(model_setup.prepare)
     offered = providers(settings)
@@ -109,7 +111,7 @@ async def open_gateway(
         services = Services(
             providers=offered,
             search=MemorySearch(tenants),
-            catalog=standard_catalog(),
+            catalog=catalog,
             ledger=MemoryLedger(),
             follow_ups=store,
             diary=MemoryDiary(),

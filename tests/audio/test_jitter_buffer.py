@@ -122,6 +122,18 @@ def test_audio_for_time_already_padded_is_late_and_what_follows_is_not() -> None
     assert (buffer.statistics().late, buffer.statistics().late_ms) == (36, 720)
 
 
+@pytest.mark.parametrize(("placed_after_padding", "timestamp"), [(1, 400), (0, -500)])
+def test_jump_back_behind_anything_but_padding_is_a_resync(placed_after_padding: int, timestamp: int) -> None:
+    buffer = JitterBuffer()
+    buffer.insert(0, frame(0), 0.0)
+    for tick in range(51):
+        drain(buffer, 0.02 * tick)
+    for number in range(placed_after_padding):
+        assert buffer.insert(740 + 20 * number, frame(number), 1.0) is Placement.FILLED
+    assert buffer.insert(timestamp, frame(9), 1.01) is Placement.RESYNCED
+    assert drain(buffer, 1.01)[-1] == frame(9)
+
+
 def test_what_sticks_out_of_the_padding_is_kept() -> None:
     buffer = JitterBuffer()
     buffer.insert(0, frame(0), 0.0)

@@ -141,6 +141,26 @@ def test_utterance_heard_to_its_end_is_played_though_a_cut_overtakes_its_mark() 
     assert pacer.on_mark("u1:end", 0.13) == Played(1, 100.0)
 
 
+def test_cut_of_what_has_just_been_heard_leaves_the_next_utterance_alone() -> None:
+    pacer = Pacer()
+    for generation in (1, 2):
+        pacer.push(generation, sound(100), 0.0)
+        pacer.end(generation)
+    pacer.due(0.0)
+    assert pacer.cut(1, CutHow.NOW, 0.12) == []
+    assert sizes(pacer.due(0.12)) == []
+    assert [pacer.on_mark(f"u{g}:end", 0.25) for g in (1, 2)] == [Played(1, 100.0), Played(2, 100.0)]
+
+
+def test_cut_soon_twice_is_reported_once() -> None:
+    pacer = Pacer()
+    pacer.push(1, sound(1000), 0.0)
+    pacer.due(0.0)
+    assert len(pacer.cut(1, CutHow.SOON, 0.1)) == 1
+    assert pacer.cut(1, CutHow.SOON, 0.1) == []
+    assert sizes(pacer.due(0.1)) == ["u1:end"]
+
+
 def test_cut_soon_lets_the_carrier_finish_and_closes_the_utterance() -> None:
     pacer = Pacer()
     pacer.push(1, sound(1000), 0.0)

@@ -1,6 +1,6 @@
 """The pacer against a carrier that plays byte by byte, under Hypothesis: each byte played, cut or refused, in order."""
 
-from hypothesis import settings, Phase
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -201,5 +201,5 @@ class PacerMachine(RuleBasedStateMachine):
         assert self.pacer.statistics().marks_waiting == 0
 
 
-PacerMachine.TestCase.settings = settings(max_examples=80, stateful_step_count=30, deadline=None,phases=[Phase.generate])
+PacerMachine.TestCase.settings = settings(max_examples=80, stateful_step_count=30, deadline=None)
 TestPacer = PacerMachine.TestCase

@@ -12,7 +12,8 @@ from engine.errors import ConfigurationError
 from engine.server.app import build_app, listen
 from engine.server.readiness import Phase, judge
 from engine.telephony.plane import PlaneStatistics
-from tests.server.world import CALL, OTHER_CALL, World, key_press, open_world, verbs
+from tests.server.carrier import CALL, OTHER_CALL, key_press, verbs
+from tests.server.world import World, open_world
 
 ON_TIME = PlaneStatistics(1, 100, 0, 1.0, 5.0, 6.0)
 LATE = PlaneStatistics(1, 100, 0, 10.0, 30.0, 60.0)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from engine.server import front_door
 from engine.server.front_door import Wish, read_wish
-from tests.server.world import key_press, open_world, opening, read_response, upgrade_head, wait_closed
+from tests.server.carrier import key_press, opening, read_response, upgrade_head, wait_closed
+from tests.server.world import open_world
 
 HEALTH = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
 

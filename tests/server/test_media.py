@@ -10,19 +10,17 @@ import trio_websocket
 
 from engine.call.switchboard_types import Admission, EndState
 from engine.wire.twilio_signature import sign
-from tests.server.world import (
+from tests.server.carrier import (
     ACCOUNT,
     AUTH_TOKEN,
     CALL,
     OTHER_CALL,
     STREAM_URL,
-    FakeSwitchboard,
-    World,
     key_press,
-    open_world,
     read_response,
     upgrade_head,
 )
+from tests.server.world import FakeSwitchboard, World, open_world
 
 OTHER_STREAM = "MZ" + "2" * 32
 
