@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+OWN_UV := .cache/uv/bin/uv
+UV     := $(or $(wildcard $(BIN)/uv),$(OWN_UV))
 
 .PHONY: demo test check format lock clean help
 
@@ -26,8 +28,8 @@ format: $(READY) ## put the code into the house format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-lock: $(READY)   ## resolve the dependencies anew: pinned, hashed, without addresses
-	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+lock: $(UV)      ## resolve the dependencies anew: pinned, hashed, without addresses
+	@$(UV) pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet --output-file requirements.lock
 
 clean:           ## forget the environment and every cache
@@ -40,3 +42,8 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $(READY)
+
+# A lock that cannot be installed must not keep anybody from making a better one.
+$(OWN_UV):
+	@$(PYTHON) -m venv --clear .cache/uv
+	@.cache/uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.7'

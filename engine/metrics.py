@@ -43,6 +43,11 @@ class Metrics:
         )
         self.crashes = Counter("frontdesk_crashes", "Exceptions nobody foresaw, by place", ["place"], registry=r)
 
+    @staticmethod
+    def total(counter: Counter) -> float:
+        """A counter's sum over all its labels."""
+        return sum(s.value for metric in counter.collect() for s in metric.samples if s.name.endswith("_total"))
+
     def exposition(self) -> bytes:
         """The text format that ``GET /metrics`` serves."""
         return generate_latest(self.registry)

@@ -107,7 +107,6 @@ class Stage:
                     await trio.sleep(0.05)
             assert watch.of_calls() == []
         # The gateway keeps one connection to the carrier's REST alive: both its ends are in this process.
-        # The gateway keeps one connection to the carrier's REST alive: both its ends are in this process.
         for _ in range(100):
             if open_sockets() <= sockets + 2:
                 break

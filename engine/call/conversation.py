@@ -7,13 +7,12 @@ session raises when the model is lost, and the supervisor gives the floor to the
 
 import math
 import secrets
-from dataclasses import dataclass
-from typing import TypeAlias
 
 import trio
 
+from engine.call.agent_speech import AgentSpeech
 from engine.call.channels import Filler, FloorEnds
-from engine.call.desk import AgentEnds, CallDesk, PersonWanted
+from engine.call.desk import CallDesk, ConversationEnd, SessionOver
 from engine.call.question import Question
 from engine.call.record import CallRecord
 from engine.call.tool_calls import ToolCalls
@@ -61,14 +60,6 @@ WISH_PATIENCE_S = 8.0  # an agent that wants to end but never stops speaking is 
 EXPIRY_MARGIN_S = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class SessionOver:
-    """The provider will close this session soon, and nobody is speaking: a good moment for its successor."""
-
-
-ConversationEnd: TypeAlias = AgentEnds | PersonWanted | SessionOver
-
-
 class Conversation:
     """One tenure of the floor by one model session."""
 
@@ -94,11 +85,8 @@ class Conversation:
         self._tools = ToolCalls(tenant, record, ends, uplink, prompts, self._filler)
         self._table = TurnTable()
         self._question = self._question_of_turn()
-        self._unheard: set[int] = set()
-        self._latest_generation = 0
-        self._model_done = True
+        self._speech = AgentSpeech(record)
         self._nudged = False
-        self._text_ahead = ""  # transcript that ran ahead of its response's first sound
         self._speech_ended_at: float | None = None
         self._wish_deadline = self._expires_at = math.inf
 
@@ -177,34 +165,20 @@ class Conversation:
     ) -> None:
         match event:
             case ResponseStarted(generation, at):
-                self._model_done = self._nudged = False
-                self._latest_generation = generation
-                self._unheard.add(generation)
-                if self._text_ahead:
-                    self._record.agent_says(self._question.turn_id, generation, self._text_ahead)
-                    self._text_ahead = ""
-                response_ms = None
-                if self._table.phase is Phase.THINKING and self._speech_ended_at is not None:
-                    self._metrics.response.observe(at - self._speech_ended_at)
-                    response_ms = round(1000 * (at - self._speech_ended_at))
-                    self._speech_ended_at = None
-                self._record.note(now, "response", generation=generation, response_ms=response_ms)
+                self._nudged = False
+                self._speech.started(generation, self._question.turn_id)
+                self._record.note(now, "response", generation=generation, response_ms=self._measure_response(at))
                 await self._advance(Cue.RESPONSE_STARTED, now)
-            case AgentTranscript(None, delta):
-                self._text_ahead += delta
             case AgentTranscript(generation, delta):
-                assert generation is not None
-                self._record.agent_says(self._question.turn_id, generation, delta)
+                self._speech.text(generation, delta, self._question.turn_id)
             case ResponseFinished(generation, reason):
-                self._model_done = True
-                if generation is not None:
-                    self._record.finished(generation)
+                self._speech.finished(generation)
                 if generation is None and not self._tools.pending:
                     self._record.note(now, "unanswered", reason)
                     await self._advance(Cue.RESPONSE_EMPTY, now)
                 await self._all_heard(now)
             case ResponseInterrupted(generation):
-                self._model_done = True
+                self._speech.interrupted()
                 self._record.note(now, "interrupted", generation=generation)
 
     async def _on_playback(self, event: UtterancePlayed | UtteranceCleared, now: float) -> None:
@@ -213,12 +187,12 @@ class Conversation:
                 if text := self._record.text_of(generation):
                     self._record.note(now, "agent", text, generation=generation)
             case UtteranceCleared(generation, heard_ms, queued_ms):
-                if generation in self._unheard:
+                if self._speech.is_unheard(generation):
                     self._record.note(
                         now, "cut", self._record.text_of(generation), heard_ms=round(heard_ms), of_ms=round(queued_ms)
                     )
                     await self._uplink.send(ReportHeard(generation, heard_ms))
-        self._unheard.discard(event.generation)
+        self._speech.left(event.generation)
         await self._all_heard(now)
 
     # --- what the table says -----------------------------------------------------------------------------------
@@ -227,7 +201,7 @@ class Conversation:
         for do in self._table.advance(cue):
             match do:
                 case Do.CUT:
-                    await self._ends.playout.send(CutPlayout(self._latest_generation, Cut.NOW))
+                    await self._ends.playout.send(CutPlayout(self._speech.latest_generation, Cut.NOW))
                 case Do.OPEN_TURN:
                     self._question = self._new_question()
                     await self._uplink.send(OpenTurn(self._question.turn_id))
@@ -249,7 +223,8 @@ class Conversation:
 
     async def _commit(self, outcome: RetrievalOutcome, now: float) -> None:
         self._ends.gate.close()
-        self._model_done = self._nudged = False
+        self._nudged = False
+        self._speech.asked()
         await self._uplink.send(CommitTurn(self._question.turn_id, outcome))
         self._metrics.turns.labels(type(outcome).__name__.lower()).inc()
         if self._question.text:
@@ -271,14 +246,22 @@ class Conversation:
 
     async def _speak_first(self, opening: str) -> None:
         self._table.advance(Cue.SPOKE_FIRST)
-        self._model_done = False
+        self._speech.asked()
         await self._uplink.send(Speak(self._question.turn_id, opening))
 
     async def _all_heard(self, now: float) -> None:
-        if self._model_done and not self._unheard and not self._tools.pending:
+        if self._speech.is_over and not self._tools.pending:
             await self._advance(Cue.ALL_HEARD, now)
 
     # --- small ones --------------------------------------------------------------------------------------------
+
+    def _measure_response(self, at: float) -> int | None:
+        """Milliseconds from the caller's last sound to the agent's first, once for each turn."""
+        if self._table.phase is not Phase.THINKING or self._speech_ended_at is None:
+            return None
+        waited, self._speech_ended_at = at - self._speech_ended_at, None
+        self._metrics.response.observe(waited)
+        return round(1000 * waited)
 
     def _new_question(self) -> Question:
         self._record.turns += 1

@@ -1,4 +1,4 @@
-"""What a call's tools may ask of the call itself: to end, or to be put through to a person.
+"""How a conversation ends, and what a call's tools may ask: to end the call, or to be put through to a person.
 
 The wish is kept here until the holder of the floor can honour it politely (after the agent's last words were heard).
 """
@@ -23,7 +23,13 @@ class PersonWanted:
     person: Person
 
 
+@dataclass(frozen=True, slots=True)
+class SessionOver:
+    """The provider will close this session soon, and nobody is speaking: a good moment for its successor."""
+
+
 Wish: TypeAlias = AgentEnds | PersonWanted
+ConversationEnd: TypeAlias = Wish | SessionOver
 
 
 class CallDesk:

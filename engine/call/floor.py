@@ -4,76 +4,29 @@ Plain sequential code. A model that is lost in mid-call never leaves a gap: what
 the script's first words are queued behind it in the same instant, and a successor is sought while the script speaks.
 """
 
-from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import trio
 
-from engine.call.channels import FloorEnds
-from engine.call.conversation import Conversation, SessionOver
-from engine.call.desk import AgentEnds, CallDesk, PersonWanted
+from engine.call.context import CallContext
+from engine.call.conversation import Conversation
+from engine.call.desk import AgentEnds, PersonWanted, SessionOver
 from engine.call.opening import going_on, greeting
 from engine.call.outcome import Outcome, Reason
-from engine.call.record import CallRecord
-from engine.call.seat import UPLINK_QUEUED, Seat, attempts
-from engine.call.services import Services
+from engine.call.seat import UPLINK_QUEUED, Seat
+from engine.call.seating import Successor, first_seat, next_session, seek
 from engine.errors import CarrierError, ModelLost, first_of_kind
 from engine.fallback.responder import HandedBack, SaidGoodbye, ScriptEnd, WantsPerson, run_responder
 from engine.fallback.steps import Opening
 from engine.log import get_logger
-from engine.messages import Cut, CutPlayout, Floor, FloorEvent, Uplink
-from engine.model.provider import ModelProvider, SessionSetup
-from engine.tenants.tenant import Person, Tenant
-from engine.tools.context import ToolContext
+from engine.messages import Cut, CutPlayout, Floor, Uplink
+from engine.tenants.tenant import Person
 from engine.wire import twiml
 
-OPENING_PATIENCE_S = 1.2  # a caller who just rang in waits no longer for a first word; then the script greets
 LOSSES_TOLERATED = 4  # sessions lost in one call before the script keeps the floor to its end
 
 log = get_logger("call.floor")
 """Joins lines by call and tenant, bound by the switchboard."""
-
-
-@dataclass(slots=True)
-class CallContext:
-    """What the floor's holders of one call share."""
-
-    tenant: Tenant
-    record: CallRecord
-    services: Services
-    desk: CallDesk
-    ends: FloorEnds
-    inbox_send: trio.MemorySendChannel[FloorEvent]
-    losses: int = 0
-    providers: tuple[ModelProvider, ...] = field(default=())
-
-    def __post_init__(self) -> None:
-        offered = self.services.providers
-        self.providers = tuple(offered[name] for name in self.tenant.models if name in offered)
-
-    def note(self, what: str, text: str = "", **facts: object) -> None:
-        """Add to the call's timeline, now."""
-        self.record.note(trio.current_time(), what, text, **facts)
-
-    def tool_context(self) -> ToolContext:
-        """What this call's tools are given."""
-        return ToolContext(
-            tenant=self.tenant,
-            call_sid=self.record.call_sid,
-            caller=self.record.caller,
-            control=self.desk,
-            follow_ups=self.services.follow_ups,
-            diary=self.services.diary,
-            now=self.services.wall_clock,
-        )
-
-
-@dataclass(slots=True)
-class Successor:
-    """A model session sought while the script speaks."""
-
-    found: trio.Event = field(default_factory=trio.Event)
-    seat: Seat | None = None
 
 
 Tenure: TypeAlias = AgentEnds | PersonWanted | SessionOver | ModelLost
@@ -90,7 +43,7 @@ async def hold_floor(call: CallContext) -> Outcome:
 
 
 async def _hold_in_turn(call: CallContext, seats: trio.Nursery) -> Outcome:
-    seat = await _first_seat(call, seats)
+    seat = await first_seat(call, seats)
     opening = Opening.APOLOGISE if call.record.sessions else Opening.GREET
     while True:
         if seat is not None and seat.ready.is_set():
@@ -100,7 +53,7 @@ async def _hold_in_turn(call: CallContext, seats: trio.Nursery) -> Outcome:
                 case AgentEnds(reason):
                     return Outcome.of(Reason.AGENT_ENDED, reason)
                 case SessionOver():
-                    seat, opening = await _next_session(call, seats, seat), Opening.APOLOGISE
+                    seat, opening = await next_session(call, seats, seat), Opening.APOLOGISE
                     continue
                 case PersonWanted(person):
                     if (outcome := await _transfer(call, person)) is not None:
@@ -121,48 +74,6 @@ async def _hold_in_turn(call: CallContext, seats: trio.Nursery) -> Outcome:
 # --- the model holds the floor -----------------------------------------------------------------------------------
 
 
-async def _first_seat(call: CallContext, seats: trio.Nursery) -> Seat | None:
-    if not call.providers:
-        return None
-    seat = _take_seat(call, seats, call.providers[0], call.record.handle)
-    with trio.move_on_after(OPENING_PATIENCE_S):
-        await seat.wait_settled()
-    return seat
-
-
-async def _next_session(call: CallContext, seats: trio.Nursery, old: Seat) -> Seat:
-    """The provider wants this session to end, and nobody is speaking: go on with its successor."""
-    # Resuming while the old connection is open is refused, so it must be gone first.
-    await old.over.wait()
-    call.note("handover", "next session", source=old.provider.name, target=old.provider.name)
-    call.services.metrics.handovers.labels("model", "model", "expiring").inc()
-    seat = _take_seat(call, seats, old.provider, call.record.handle)
-    with trio.move_on_after(OPENING_PATIENCE_S):
-        await seat.wait_settled()
-    return seat
-
-
-def _take_seat(call: CallContext, seats: trio.Nursery, provider: ModelProvider, handle: str | None) -> Seat:
-    seat = Seat(provider)
-    setup = SessionSetup(
-        tenant=call.tenant,
-        call_sid=call.record.call_sid,
-        handle=handle,
-        history=() if handle else call.record.history(),
-    )
-
-    async def sit() -> None:
-        await seat.run(
-            setup,
-            inbox=call.inbox_send.clone(),
-            playout=call.ends.playout.clone(),
-            next_generation=call.ends.next_generation,
-        )
-
-    seats.start_soon(sit, name=f"seat {provider.name}")
-    return seat
-
-
 async def _converse(call: CallContext, seat: Seat) -> Tenure:
     """Give the floor to this seat until the call or the session ends."""
     call.record.sessions += 1
@@ -176,7 +87,7 @@ async def _converse(call: CallContext, seat: Seat) -> Tenure:
         desk=call.desk,
         metrics=call.services.metrics,
     )
-    instruction = greeting(call.tenant) if call.record.sessions == 1 else going_on(call.record)
+    instruction = going_on(call.record) if call.record.utterances else greeting(call.tenant)
     call.ends.gate.route_to(seat.uplink)
     seat.on_slow = conversation.say_filler
     tenure: Tenure = seat.why()
@@ -231,7 +142,7 @@ async def _script(
     successor = Successor()
     async with trio.open_nursery() as nursery:
         if seeking:
-            nursery.start_soon(_seek, call, seats, successor, still_opening)
+            nursery.start_soon(seek, call, seats, successor, still_opening)
         with uplink, uplink_receive:
             end = await run_responder(
                 tenant=call.tenant,
@@ -268,25 +179,6 @@ async def _after_script(call: CallContext, end: ScriptEnd, successor: Successor)
             call.losses = LOSSES_TOLERATED
             async with trio.open_nursery() as no_seats:
                 return await _script(call, no_seats, Opening.NO_PERSON)
-
-
-async def _seek(call: CallContext, seats: trio.Nursery, successor: Successor, first: Seat | None) -> None:
-    """Open a session that can take the floor back, however often it takes; then let the script know."""
-    if first is not None and not first.over.is_set() and await first.wait_settled():
-        successor.seat = first
-        successor.found.set()
-        return
-    for attempt in attempts(call.providers, call.record.handle):
-        await trio.sleep(attempt.pause_s)
-        seat = _take_seat(call, seats, attempt.provider, attempt.handle)
-        if await seat.wait_settled():
-            successor.seat = seat
-            successor.found.set()
-            return
-        lost = seat.why()
-        call.note("model_refused", str(lost), provider=attempt.provider.name, resumed=attempt.handle is not None)
-        if attempt.handle is not None and not lost.resumable:
-            call.record.handle = None
 
 
 # --- the end -----------------------------------------------------------------------------------------------------

@@ -40,8 +40,9 @@ from engine.audio.pacer import Pacer
 from engine.audio.speech import SpeechDetector
 from engine.audio.windows import WindowBuilder
 from engine.call.channels import FloorEnds
+from engine.call.context import CallContext
 from engine.call.desk import CallDesk
-from engine.call.floor import CallContext, hold_floor
+from engine.call.floor import hold_floor
 from engine.call.outcome import Outcome, Reason
 from engine.call.record import CallRecord
 from engine.call.services import Services
@@ -106,9 +107,7 @@ async def _run_tree(line: MediaLine, tenant: Tenant, record: CallRecord, service
     gate = CallerAudioGate(
         inbox=inbox_send,
         vad=services.new_vad(),
-        detector=SpeechDetector(
-            endpointing_ms=tenant.timing.endpointing_ms, barge_in_ms=tenant.timing.barge_in_ms
-        ),
+        detector=SpeechDetector(endpointing_ms=tenant.timing.endpointing_ms, barge_in_ms=tenant.timing.barge_in_ms),
         windows=WindowBuilder(window_ms=tenant.timing.window_ms),
         agent_sounding=agent_sounding,
         metrics=metrics,

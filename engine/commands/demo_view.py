@@ -20,7 +20,8 @@ _STYLE = {
     "model": "bold red",
     "line": "dim",
 }
-_WIDTH = 8
+_TIME_WIDTH = 8
+_WHO_WIDTH = 6
 
 
 class DemoView:
@@ -48,12 +49,15 @@ class DemoView:
         if said is None:
             return
         who, text, detail = said
-        row = Text(f"{moment.at_ms / 1000:7.2f} s  ", style="dim")
-        row.append(f"{who:<{_WIDTH}}", style=_STYLE.get(who, ""))
-        row.append(text)
+        row = Table.grid(padding=(0, 1))
+        row.add_column(width=_TIME_WIDTH, justify="right", style="dim")
+        row.add_column(width=_WHO_WIDTH)
+        row.add_column()
+        words = Text(text)
         if detail:
-            row.append(f"  {detail}", style="dim")
-        self._console.print(row, soft_wrap=False)
+            words.append(f"  {detail}", style="dim")
+        row.add_row(f"{moment.at_ms / 1000:.2f} s", Text(who, style=_STYLE.get(who, "")), words)
+        self._console.print(row)
 
     def end(self, shown: Shown, out: Path) -> None:
         """Figures, files, and what went wrong if anything did."""

@@ -32,10 +32,10 @@ from engine.voice.cache import VoiceCache
 
 CALLER_PITCH = 0.86  # so that caller and agent are told apart by ear
 ASKS = (
-    "Hi there! Is there somewhere I can park?",
+    "Hi there, is there somewhere I can park?",
     "And what does teeth whitening cost?",
     "Could you book me a cleaning, next Monday at ten?",
-    "Perfect, thank you. Goodbye!",
+    "Perfect, thank you very much and goodbye!",
 )
 BOOKING = ToolWish(
     "book_appointment",
@@ -129,7 +129,12 @@ async def run_showcase(
         tasks_left=trio.lowlevel.current_statistics().tasks_living - tasks_before,
         sockets_left=_open_sockets() - sockets_before,
     )
-    return Shown(report, tuple(_failures(report, phone, ends, model)), phone, ends[0] if ends else None)
+    return Shown(
+        report,
+        tuple(_failures(report, phone, ends, model, metrics.total(metrics.crashes))),
+        phone,
+        ends[0] if ends else None,
+    )
 
 
 def _handover_ms(model: SimGemini, phone: PhoneReport, prompts: Prompts, began_at: float) -> float | None:
@@ -142,7 +147,9 @@ def _handover_ms(model: SimGemini, phone: PhoneReport, prompts: Prompts, began_a
     return None if apology_ms is None else apology_ms - cut_ms
 
 
-def _failures(report: Mapping[str, Any], phone: PhoneReport, ends: list[CallEnd], model: SimGemini) -> list[str]:
+def _failures(
+    report: Mapping[str, Any], phone: PhoneReport, ends: list[CallEnd], model: SimGemini, crashes: float
+) -> list[str]:
     handover, silence = report["handover_ms"], report["longest_silence_ms"]
     checks = {
         "the call was not answered": phone.answered,
@@ -154,6 +161,8 @@ def _failures(report: Mapping[str, Any], phone: PhoneReport, ends: list[CallEnd]
         f"the hand-over took longer than {HANDOVER_BAR_MS:.0f} ms": handover and handover["max"] <= HANDOVER_BAR_MS,
         "the model did not come back": sum(session.setup is not None for session in model.sessions) >= 2,
         f"the caller heard more than {SILENCE_BAR_MS:.0f} ms of silence": silence and silence["max"] <= SILENCE_BAR_MS,
+        "the stream broke": phone.streams == 1,
+        "code of ours crashed": not crashes,
         "the audio ran dry": not phone.underruns,
         "the appointment was not booked exactly once": report["effects"]["done"] == 1,
         "there is not exactly one outcome": len(ends) == 1,

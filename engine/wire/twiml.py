@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from twilio.twiml.voice_response import (  # type: ignore[import-untyped]  # read through this file alone
+from twilio.twiml.voice_response import (  # read through this file alone
     Connect,
     Dial,
     Hangup,

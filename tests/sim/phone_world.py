@@ -16,7 +16,7 @@ import numpy as np
 import orjson
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, serve_websocket
-from twilio.request_validator import RequestValidator  # type: ignore[import-untyped]
+from twilio.request_validator import RequestValidator
 
 from engine.audio import g711
 from engine.sim.carrier_web import CarrierAccount

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from twilio.request_validator import RequestValidator  # type: ignore[import-untyped]  # the carrier's own, as a witness
+from twilio.request_validator import RequestValidator  # the carrier's own, as a witness
 
 from engine.wire.twilio_signature import is_valid, is_valid_handshake, is_valid_json, sign
 

@@ -1,0 +1,57 @@
+"""What the agent is saying: which of its utterances are still to be heard, and their text. Pure."""
+
+from engine.call.record import CallRecord
+
+
+class AgentSpeech:
+    """The utterances of one model session on their way to the caller's ear."""
+
+    def __init__(self, record: CallRecord) -> None:
+        self._record = record
+        self._unheard: set[int] = set()
+        self._text_ahead = ""  # transcript that ran ahead of its response's first sound
+        self._model_done = True
+        self.latest_generation = 0
+
+    def asked(self) -> None:
+        """The model owes a response."""
+        self._model_done = False
+
+    def started(self, generation: int, turn_id: int) -> None:
+        """First sound of a response."""
+        self._model_done = False
+        self.latest_generation = generation
+        self._unheard.add(generation)
+        if self._text_ahead:
+            self._record.agent_says(turn_id, generation, self._text_ahead)
+            self._text_ahead = ""
+
+    def text(self, generation: int | None, delta: str, turn_id: int) -> None:
+        """More of what it says; without a generation it belongs to the response that is about to start."""
+        if generation is None:
+            self._text_ahead += delta
+        else:
+            self._record.agent_says(turn_id, generation, delta)
+
+    def finished(self, generation: int | None) -> None:
+        """The model's turn is over."""
+        self._model_done = True
+        if generation is not None:
+            self._record.finished(generation)
+
+    def interrupted(self) -> None:
+        """The provider stopped the response; what came of it may still be heard."""
+        self._model_done = True
+
+    def is_unheard(self, generation: int) -> bool:
+        """Is this one of ours, and still to be heard to its end?"""
+        return generation in self._unheard
+
+    def left(self, generation: int) -> None:
+        """That utterance was heard to its end, or cut."""
+        self._unheard.discard(generation)
+
+    @property
+    def is_over(self) -> bool:
+        """The model has nothing more to say, and the caller nothing more to hear."""
+        return self._model_done and not self._unheard

@@ -1,0 +1,84 @@
+"""Who sits in the model's seat next: the first session of a call, the one after, and the one sought while the script
+speaks.
+"""
+
+from dataclasses import dataclass, field
+
+import trio
+
+from engine.call.context import CallContext
+from engine.call.seat import Seat, attempts
+from engine.model.provider import ModelProvider, SessionSetup
+
+OPENING_PATIENCE_S = 1.2  # a caller who just rang in waits no longer for a first word; then the script greets
+
+
+@dataclass(slots=True)
+class Successor:
+    """A model session sought while the script speaks."""
+
+    found: trio.Event = field(default_factory=trio.Event)
+    seat: Seat | None = None
+
+
+async def first_seat(call: CallContext, seats: trio.Nursery) -> Seat | None:
+    """Open the call's first session and wait for it a moment; None where the tenant has no model at all."""
+    if not call.providers:
+        return None
+    seat = take_seat(call, seats, call.providers[0], call.record.handle)
+    with trio.move_on_after(OPENING_PATIENCE_S):
+        await seat.wait_settled()
+    return seat
+
+
+async def next_session(call: CallContext, seats: trio.Nursery, old: Seat) -> Seat:
+    """The provider wants this session to end, and nobody is speaking: go on with its successor."""
+    # Resuming while the old connection is open is refused, so it must be gone first.
+    await old.over.wait()
+    call.note("handover", "next session", source=old.provider.name, target=old.provider.name)
+    call.services.metrics.handovers.labels("model", "model", "expiring").inc()
+    seat = take_seat(call, seats, old.provider, call.record.handle)
+    with trio.move_on_after(OPENING_PATIENCE_S):
+        await seat.wait_settled()
+    return seat
+
+
+def take_seat(call: CallContext, seats: trio.Nursery, provider: ModelProvider, handle: str | None) -> Seat:
+    """Begin to open a session in a task of its own; see ``Seat`` for what becomes of it."""
+    seat = Seat(provider)
+    setup = SessionSetup(
+        tenant=call.tenant,
+        call_sid=call.record.call_sid,
+        handle=handle,
+        history=() if handle else call.record.history(),
+    )
+
+    async def sit() -> None:
+        await seat.run(
+            setup,
+            inbox=call.inbox_send.clone(),
+            playout=call.ends.playout.clone(),
+            next_generation=call.ends.next_generation,
+        )
+
+    seats.start_soon(sit, name=f"seat {provider.name}")
+    return seat
+
+
+async def seek(call: CallContext, seats: trio.Nursery, successor: Successor, first: Seat | None) -> None:
+    """Open a session that can take the floor back, however often it takes; then let the script know."""
+    if first is not None and not first.over.is_set() and await first.wait_settled():
+        successor.seat = first
+        successor.found.set()
+        return
+    for attempt in attempts(call.providers, call.record.handle):
+        await trio.sleep(attempt.pause_s)
+        seat = take_seat(call, seats, attempt.provider, attempt.handle)
+        if await seat.wait_settled():
+            successor.seat = seat
+            successor.found.set()
+            return
+        lost = seat.why()
+        call.note("model_refused", str(lost), provider=attempt.provider.name, resumed=attempt.handle is not None)
+        if attempt.handle is not None and not lost.resumable:
+            call.record.handle = None
