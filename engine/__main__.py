@@ -7,7 +7,7 @@ import click
 import engine
 from engine.commands.demo import demo
 from engine.commands.serve import check_config, serve
-from engine.errors import ConfigurationError
+from engine.errors import ConfigurationError, first_of_kind
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -27,12 +27,20 @@ cli.add_command(check_config)
 
 
 def main() -> None:
-    """Run the command line; a set-up mistake is one clear line, not a traceback."""
+    """Run the command line; a set-up mistake is one clear line, not a traceback, and an interruption is quiet.
+
+    Exit status 2 for a mistake in settings, tenants or arguments, 130 when interrupted; else the command's own.
+    """
+    # Nurseries hand on what failed in them as groups, so both come alone or in groups.
+    status = 0
     try:
         cli()
-    except ConfigurationError as error:
-        click.echo(f"frontdesk: {error}", err=True)
-        sys.exit(2)
+    except* ConfigurationError as mistakes:
+        click.echo(f"frontdesk: {first_of_kind(mistakes, ConfigurationError)}", err=True)
+        status = 2
+    except* KeyboardInterrupt:
+        status = 130
+    sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from engine.errors import ConfigurationError
 
 PREFIX = "FRONTDESK_"
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 class Settings(BaseSettings):
@@ -52,6 +53,20 @@ class Settings(BaseSettings):
         host, _, port = value.rpartition(":")
         if not host or not port.isdigit() or not 0 <= int(port) <= 65535:
             raise ValueError("write it as host:port, for example 127.0.0.1:8080")
+        return value
+
+    @field_validator("log_level")
+    @classmethod
+    def _log_level_is_known(cls, value: str) -> str:
+        if value.upper() not in LOG_LEVELS:
+            raise ValueError(f"write one of {', '.join(LOG_LEVELS)}")
+        return value.upper()
+
+    @field_validator("gemini_url")
+    @classmethod
+    def _gemini_url_is_a_websocket(cls, value: AnyUrl) -> AnyUrl:
+        if value.scheme not in {"ws", "wss"}:
+            raise ValueError("write a websocket's address, for example wss://generativelanguage.googleapis.com")
         return value
 
     @field_validator("public_url")

@@ -127,9 +127,10 @@ class GroundedBrain:
             return self._to_speech(words, turn) if relayed else Reply(words)
         asked = [said for said in turn.history if said.role == "user"]
         if "answer" in told.lower() and asked:
-            # A reminder: what it refers to, words and notes, came just before.
-            earlier = "\n".join(said.text for said in asked[-2:])
-            return self._to_speech(asked[-1].text, HeardTurn(None, notes=earlier, tools=turn.tools))
+            # A reminder: what it refers to, notes and words, came just before. What was answered is not done twice.
+            notes = next((said.text for said in asked[-2:-1] if _is_fenced(said.text)), "")
+            tools = turn.tools if turn.history[-1].role == "user" else ()
+            return self._to_speech(asked[-1].text, HeardTurn(None, notes=notes, tools=tools))
         return Reply(HELLO)
 
     def _to_speech(self, said: str, turn: HeardTurn) -> Reply:
@@ -153,7 +154,7 @@ def best_passage(notes: str) -> str:
     """
     passage: list[str] = []
     lines = _lines(notes)
-    inside = not any(_FENCE.match(line) for line in lines)
+    inside = not _is_fenced(notes)
     for line in lines:
         if _FENCE.match(line):
             if passage:
@@ -166,6 +167,10 @@ def best_passage(notes: str) -> str:
             passage.append(_BULLET.sub("", line).strip())
     found = " ".join(passage)
     return "" if len(found) < 80 and _NOTHING.search(found) else found
+
+
+def _is_fenced(text: str) -> bool:
+    return any(_FENCE.match(line) for line in _lines(text))
 
 
 def _outside_fences(text: str) -> str:

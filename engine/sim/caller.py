@@ -44,6 +44,7 @@ class CallOptions:
         carrier: how the carrier behaves.
         webhook_params: more form parameters, or others than usual.
         seed: of the call's identifiers; None for fresh ones.
+        hang_up_after_s: put the phone down so long after the answer, whatever the scenario is doing then.
     """
 
     webhook: Signing = Signing.GOOD
@@ -54,6 +55,7 @@ class CallOptions:
     carrier: CarrierOptions = field(default_factory=CarrierOptions)
     webhook_params: dict[str, str] = field(default_factory=dict)
     seed: int | None = None
+    hang_up_after_s: float | None = None
 
 
 async def place_call(
@@ -108,7 +110,7 @@ async def place_call(
             dials=deque(options.carrier.dial_outcomes),
         )
         first, duplicate_agreed = await _ask_for_twiml(call, options)
-        await _converse(call, first, scenario, rest)
+        await _converse(call, first, scenario, rest, options.hang_up_after_s)
         ended_at = trio.current_time()
         if options.status_url is not None:
             background.start_soon(_report_status, call, urljoin(f"{line.origin}/", options.status_url), ended_at)
@@ -164,7 +166,11 @@ async def _ask_for_twiml(call: LiveCall, options: CallOptions) -> tuple[Document
 
 
 async def _converse(
-    call: LiveCall, first: Document | None, scenario: Sequence[Moment], rest: CarrierRest | None
+    call: LiveCall,
+    first: Document | None,
+    scenario: Sequence[Moment],
+    rest: CarrierRest | None,
+    hang_up_after_s: float | None,
 ) -> None:
     if first is None:
         call.how_ended = HowEnded.APPLICATION_ERROR
@@ -176,6 +182,8 @@ async def _converse(
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_follow, call, scenario)
+            if hang_up_after_s is not None:
+                nursery.start_soon(_hang_up_after, call, hang_up_after_s)
             await run_twiml(call, first)
             nursery.cancel_scope.cancel()
     finally:
@@ -189,6 +197,11 @@ async def _follow(call: LiveCall, scenario: Sequence[Moment]) -> None:
         if isinstance(moment, HangUp):
             break
         await _do(call, moment)
+    call.hang_up()
+
+
+async def _hang_up_after(call: LiveCall, seconds: float) -> None:
+    await trio.sleep(seconds)
     call.hang_up()
 
 

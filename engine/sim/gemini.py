@@ -28,7 +28,6 @@ from engine.sim.tones import ToneVoice
 PATH = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
 _PATHS = re.compile(r"/ws/google\.ai\.generativelanguage\.(v1|v1beta|v1alpha)\.GenerativeService\.BidiGenerateContent")
 _HANDSHAKE_S = 5.0
-_REJECT_S = 1.0
 _MAX_MESSAGE = 16 * 1024 * 1024
 _READ_SIZE = 65536
 _QUEUE = 8  # messages between the socket and the session; a deaf session is felt by the client soon after

@@ -51,8 +51,8 @@ class Commit:
 
     @property
     def notes_in_activity(self) -> bool:
-        """Whether there are notes and all of them came in time."""
-        return bool(self.notes) and all(note.in_activity for note in self.notes)
+        """Whether the caller's words came with notes, and all of them in time; a turn of text alone has none."""
+        return self.transcript is not None and bool(self.notes) and all(note.in_activity for note in self.notes)
 
 
 @dataclass(slots=True)

@@ -24,8 +24,3 @@ def normalise_number(text: str) -> tuple[str, ...]:
     else:
         found = ["+" + bare]
     return tuple(number for number in found if _E164.fullmatch(number))
-
-
-def same_number(one: str, other: str) -> bool:
-    """Whether the two may be the same telephone."""
-    return bool(set(normalise_number(one)) & set(normalise_number(other)))

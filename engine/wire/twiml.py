@@ -7,15 +7,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from twilio.twiml.voice_response import (  # read through this file alone
-    Connect,
-    Dial,
-    Hangup,
-    Record,
-    Say,
-    Stream,
-    VoiceResponse,
-)
+from twilio.twiml.voice_response import Connect, Dial, Hangup, Record, Say, Stream, VoiceResponse
 
 from engine.errors import MisuseError
 

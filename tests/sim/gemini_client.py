@@ -1,7 +1,7 @@
 """A bare Live client over a memory stream: what the tests of the simulated model speak to it with."""
 
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from trio.testing import memory_stream_pair
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
 
+from engine.sim.brain import GroundedBrain, ToolWish
+from engine.sim.ear import ToneEar
 from engine.sim.gemini import PATH, SimGemini
+from engine.sim.tones import tone_clip
 
 MANUAL = {"automaticActivityDetection": {"disabled": True}}
 SETUP: dict[str, Any] = {
@@ -109,3 +112,29 @@ async def session(sim: SimGemini, **setup: Any) -> AsyncIterator[Client]:
         await client.send({"setup": SETUP | setup})
         assert "setupComplete" in await client.get()
         yield client
+
+
+NOTES = "[reference notes k1 begin]\n(1) source: hours.md\nWe open at nine.\n[reference notes k1 end]"
+ANSWER = "We open at nine."
+QUESTION = tone_clip(17, 1200, 16000)
+
+
+def grounded(**more: Any) -> SimGemini:
+    wishes: dict[str, ToolWish | Sequence[ToolWish]] = {
+        "tone 99": ToolWish("book", {"day": "tomorrow"}),
+        "tone 98": (ToolWish("a"), ToolWish("b")),
+    }
+    told: dict[str, Any] = {"ear": ToneEar(), "brain": GroundedBrain(wishes)}
+    return SimGemini(**told | more)
+
+
+TOOLS = [{"functionDeclarations": [{"name": name} for name in ("book", "a", "b")]}]
+
+
+def told(sim: SimGemini, what: str) -> list[float]:
+    return [moment.at for moment in sim.moments if moment.what == what]
+
+
+async def answer(client: Client, call: dict[str, Any], message: str = "Done.", **more: Any) -> None:
+    one = {"id": call["id"], "name": call["name"], "response": {"status": "ok", "message": message}, **more}
+    await client.send({"toolResponse": {"functionResponses": [one]}})

@@ -105,6 +105,16 @@ def test_a_reminder_to_answer_goes_back_to_the_last_words_and_notes() -> None:
     reply = BRAIN.reply(HeardTurn(None, "Please answer the caller's last words now.", history))
     assert reply.text.startswith("We open on Saturdays")
     assert BRAIN.reply(HeardTurn(None, "Carry on.")).text == HELLO
+    without = (Said("user", "Do you sell pizza?"), Said("user", "When do you open?"))
+    assert BRAIN.reply(HeardTurn(None, "Please answer the caller's last words now.", without)).text == UNKNOWN
+
+
+def test_a_reminder_does_not_repeat_a_tool_call_that_was_answered() -> None:
+    asked = (Said("user", "I'd like to book an appointment."),)
+    nudge = "Please answer the caller's last words now."
+    assert BRAIN.reply(HeardTurn(None, nudge, asked, tools=("book_appointment",))).tools == (BOOKING,)
+    answered = (*asked, Said("model", "You are booked."))
+    assert BRAIN.reply(HeardTurn(None, nudge, answered, tools=("book_appointment",))).tools == ()
 
 
 def test_a_canned_answer_is_always_the_same() -> None:
