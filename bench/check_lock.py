@@ -33,7 +33,7 @@ def complaints(pyproject: str, lock: str) -> Iterator[str]:
             yield f"cannot be read: {line[:80]}"
             continue
         pins.setdefault(canonicalize_name(pin.name), []).append(pin)
-        if [specifier.operator for specifier in pin.specifier] != ["=="]:
+        if [s.operator for s in pin.specifier] != ["=="] or "*" in str(pin.specifier):
             yield f"{pin.name} is not pinned to one version"
         hashes = _HASH.findall(line)
         if not hashes or not all(_SHA256.fullmatch(found) for found in hashes):

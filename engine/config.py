@@ -98,5 +98,7 @@ class Settings(BaseSettings):
         try:
             return cls()
         except ValidationError as error:
-            said = "; ".join(f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
+            said = "; ".join(
+                f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()
+            )
             raise ConfigurationError(said) from None

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from engine.audio.g711 import FRAME_MS
+from engine.audio.vad import FAINTEST_SPEECH_DBFS
 from engine.errors import MisuseError
 
 _RECENT: Final = 0b111  # this frame and the two before it
@@ -80,7 +81,7 @@ class SpeechDetector:
         endpointing_ms: int = 500,
         onset_ms: int = 60,
         barge_in_ms: int = 200,
-        min_level_dbfs: float = -45.0,
+        min_level_dbfs: float = FAINTEST_SPEECH_DBFS,
     ) -> None:
         self._endpointing, self._onset, self._barge_in = map(_frames, (endpointing_ms, onset_ms, barge_in_ms))
         self._min_level_dbfs = min_level_dbfs

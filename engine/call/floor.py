@@ -44,7 +44,7 @@ async def hold_floor(call: CallContext) -> Outcome:
 
 async def _hold_in_turn(call: CallContext, seats: trio.Nursery) -> Outcome:
     seat = await first_seat(call, seats)
-    opening = Opening.APOLOGISE if call.record.sessions else Opening.GREET
+    opening = Opening.APOLOGISE if call.record.utterances else Opening.GREET
     while True:
         if seat is not None and seat.ready.is_set():
             tenure = await _converse(call, seat)

@@ -4,6 +4,7 @@ The record outlives sessions and legs of its call. It is written by the floor's 
 health and (through ``observe``) by whoever watches live. Agent text is what was *heard*, not what was generated.
 """
 
+import itertools
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -73,6 +74,11 @@ class CallRecord:
         self.timeline: list[Moment] = []
         self._observe = observe
         self._by_generation: dict[int, Utterance] = {}
+        self._generations = itertools.count(1)
+
+    def next_generation(self) -> int:
+        """Number one more utterance; counted through all legs of the call, since what was said is kept by it."""
+        return next(self._generations)
 
     def note(self, now: float, what: str, text: str = "", **facts: Any) -> None:
         """Add a moment to the timeline and show it to whoever watches."""

@@ -22,11 +22,14 @@ class Successor:
 
 
 async def first_seat(call: CallContext, seats: trio.Nursery) -> Seat | None:
-    """Open the call's first session and wait for it a moment; None where the tenant has no model at all."""
+    """Open the first session of this line and wait for it a moment; None where the tenant has no model at all.
+
+    A call that comes back after its line broke is not made to wait: the script says so at once, while this opens.
+    """
     if not call.providers:
         return None
     seat = take_seat(call, seats, call.providers[0], call.record.handle)
-    with trio.move_on_after(OPENING_PATIENCE_S):
+    with trio.move_on_after(0 if call.record.utterances else OPENING_PATIENCE_S):
         await seat.wait_settled()
     return seat
 

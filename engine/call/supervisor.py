@@ -113,7 +113,6 @@ async def _run_tree(line: MediaLine, tenant: Tenant, record: CallRecord, service
         metrics=metrics,
     )
     desk = CallDesk()
-    generations = itertools.count(1)
     context = CallContext(
         tenant=tenant,
         record=record,
@@ -127,7 +126,7 @@ async def _run_tree(line: MediaLine, tenant: Tenant, record: CallRecord, service
             tool_calls=tool_calls_send,
             gate=gate,
             agent_sounding=agent_sounding,
-            next_generation=lambda: next(generations),
+            next_generation=record.next_generation,
         ),
     )
     with inbox, playout_send, queries_send, tool_calls_send, queries, tool_calls, inbox_send:

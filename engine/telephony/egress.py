@@ -4,6 +4,7 @@ The pacer (pure) decides what is due; the media plane asks it every tick; this a
 channel, one command at a time, whoever holds the floor.
 """
 
+import sys
 from collections.abc import Callable, Sequence
 
 import trio
@@ -22,6 +23,7 @@ from engine.messages import (
 from engine.metrics import Metrics
 from engine.telephony.line import MediaLine
 
+EVERY_GENERATION = sys.maxsize
 _HOW = {Cut.NOW: CutHow.NOW, Cut.SOON: CutHow.SOON}
 
 
@@ -99,5 +101,7 @@ async def run_egress(
                 # Not on the next tick but now: first sound and clear are what a caller waits for.
                 line.send_due(now)
     finally:
+        # The line is gone: what the carrier has not played yet is heard by nobody, and the record must say so.
+        playout.apply(CutPlayout(EVERY_GENERATION, Cut.NOW), trio.current_time())
         line.detach_outbound()
         metrics.underruns.inc(playout.statistics().underruns)

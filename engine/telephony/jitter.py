@@ -16,7 +16,7 @@ import trio
 from engine.audio import g711
 from engine.audio.jitter_buffer import JitterBuffer, JitterStatistics
 from engine.audio.speech import Endpoint, Onset, SpeechDetector
-from engine.audio.vad import Vad, level_dbfs
+from engine.audio.vad import SILENT_DBFS, Vad, is_faint, level_dbfs
 from engine.audio.windows import WindowBuilder
 from engine.messages import CallerAudio, FloorEvent, SpeechEnded, SpeechStarted, Uplink
 from engine.metrics import Metrics
@@ -78,10 +78,14 @@ class CallerAudioGate:
         return self._buffer.statistics()
 
     def _frame(self, frame: bytes, now: float) -> None:
-        pcm = g711.decode(frame)
-        change = self._detector.push(
-            self._vad.is_speech(pcm.tobytes()), level_dbfs(pcm), now, agent_speaking=self._agent_sounding()
-        )
+        if is_faint(frame):
+            change = self._detector.push(False, SILENT_DBFS, now, agent_speaking=False)
+        else:
+            pcm = g711.decode(frame)
+            voiced = self._vad.is_speech(pcm.tobytes())
+            # Asked only where it can matter: most frames are not speech.
+            level = level_dbfs(pcm) if voiced else SILENT_DBFS
+            change = self._detector.push(voiced, level, now, agent_speaking=voiced and self._agent_sounding())
         window = self._windows.push(frame)
         if window is not None:
             self._offer(window)

@@ -26,6 +26,7 @@ from engine.wire import twilio_media as media
 from engine.wire.websocket import BINARY, CLOSE, PING, TEXT, Role, WebSocketCodec, parse_close
 
 RECEIVE_BYTES = 65536
+LARGEST_MESSAGE = 4 * media.MAX_MESSAGE  # up to here a message too large is counted and survived; no memory for more
 SILENT_S = 10.0  # frames come every 20 ms even in silence; gaps to 5 s are survived, this long is half-open
 FAULTS_TOLERATED = 20
 EARLY_FRAMES = 100  # media that comes before the call's actors stand: 2 s
@@ -70,7 +71,7 @@ class MediaLine:
         self._socket = sock
         self._plane = plane
         self._metrics = metrics
-        self._codec = WebSocketCodec(Role.SERVER)
+        self._codec = WebSocketCodec(Role.SERVER, max_message=LARGEST_MESSAGE)
         self._decoder = media.MediaStreamDecoder()
         self._encoder: media.MediaStreamEncoder | None = None
         self._inbound: InboundPart | None = None
@@ -84,7 +85,7 @@ class MediaLine:
         self._lost: LineLost | None = None
         self._settled = trio.Event()  # start came, or the line ended before it
         self._drained = trio.Event()  # the peer has closed its side
-        self._closing = False
+        self._closing = False  # we have said close: nothing may follow it
         plane.add(self)
         if leftover:
             self._receive(leftover, self._last_received_at)
@@ -138,13 +139,11 @@ class MediaLine:
     async def aclose(self, code: int = 1000) -> None:
         """Close the websocket politely, within a second, and let go of the socket in any case."""
         with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_HANDSHAKE_S):
-            if not self._closing:
-                self._closing = True
-                self.detach_inbound()
-                self.detach_outbound()
-                if not self._drained.is_set():
-                    self._write(self._codec.close(code))
-                    await self._drained.wait()
+            self.detach_inbound()
+            self.detach_outbound()
+            if not self._drained.is_set():
+                self._say_close(code)
+                await self._drained.wait()
         self._release()
 
     def statistics(self) -> LineStatistics:
@@ -200,7 +199,7 @@ class MediaLine:
             # What came before the fault counts (it may be the stop); nothing after it can be read.
             self._messages(fault.decoded, now)
             self._metrics.media_faults.labels("websocket").inc()
-            self._write(self._codec.close(fault.close_code))
+            self._say_close(fault.close_code)
             self._peer_gone(LineLost("fault", str(fault)))
             return
         if self._inbound is not None:
@@ -240,15 +239,13 @@ class MediaLine:
                 self._settled.set()
             case media.Stop():
                 self._end(LineLost("hang_up"))
-            case _:
-                pass
 
     def _offer_key(self, key: media.Dtmf) -> None:
         try:
             self._controls_send.send_nowait(key)
         except trio.WouldBlock:
             self._metrics.dropped_messages.labels("keys").inc()
-        except trio.BrokenResourceError:
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the call is ending and ingress reads no more
 
     def _count_fault(self, kind: str) -> None:
@@ -256,7 +253,7 @@ class MediaLine:
         self._metrics.media_faults.labels(kind).inc()
         # A stray message is survived in a live call; before the start, or many of them, mean a foreign peer.
         if self._start is None or self._faults > FAULTS_TOLERATED:
-            self._write(self._codec.close(1008, "bad media stream"))
+            self._say_close(1008, "bad media stream")
             self._end(LineLost("fault", kind))
 
     def _encode(self, send: Send) -> bytes:
@@ -275,10 +272,14 @@ class MediaLine:
         except OutboxBroken as broken:
             self._peer_gone(LineLost("broken", str(broken)))
 
+    def _say_close(self, code: int, reason: str = "") -> None:
+        if not self._closing:
+            self._closing = True
+            self._write(self._codec.close(code, reason))
+
     def _closed_by_peer(self, payload: bytes) -> None:
         code, _ = parse_close(payload)
-        if not self._closing:
-            self._write(self._codec.close(code if code not in {None, 1005, 1006} else 1000))
+        self._say_close(code or 1000)
         self._peer_gone(LineLost("broken", f"closed with {code} without a stop"))
 
     def _peer_gone(self, lost: LineLost) -> None:
@@ -295,6 +296,5 @@ class MediaLine:
 
     def _release(self) -> None:
         self._plane.remove(self)
-        self._controls_send.close()
-        self._settled.set()
+        self._end(self.lost)
         self._socket.close()

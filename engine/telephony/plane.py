@@ -64,6 +64,7 @@ class MediaPlane:
         self._selector = selectors.DefaultSelector()
         self._slots: list[list[PlaneMember]] = [[] for _ in range(SLOTS)]
         self._slot_of: dict[PlaneMember, int] = {}
+        self._descriptor_of: dict[PlaneMember, int] = {}
         self._occupied = trio.Event()
         self._ticks = 0
         self._faults = 0
@@ -79,7 +80,9 @@ class MediaPlane:
         if member in self._slot_of:
             raise MisuseError("this member is on the plane already")
         slot = min(range(SLOTS), key=lambda index: len(self._slots[index]))
-        self._selector.register(member.fileno(), selectors.EVENT_READ, member)
+        descriptor = member.fileno()
+        self._selector.register(descriptor, selectors.EVENT_READ, member)
+        self._descriptor_of[member] = descriptor
         # Lists are replaced, not changed: a tick may be iterating over the old one.
         self._slots[slot] = [*self._slots[slot], member]
         self._slot_of[member] = slot
@@ -91,7 +94,9 @@ class MediaPlane:
         if slot is None:
             return
         self._slots[slot] = [other for other in self._slots[slot] if other is not member]
-        self._selector.unregister(member.fileno())
+        # By the number it was added under: a member at fault may have closed its socket. None: the plane has stopped.
+        if (descriptor := self._descriptor_of.pop(member, None)) is not None:
+            self._selector.unregister(descriptor)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Turn until cancelled."""
@@ -115,6 +120,7 @@ class MediaPlane:
                         slot = (slot + 1) % SLOTS
                     due = due + SLOT_S if now - due < SLOT_S else now + SLOT_S
         finally:
+            self._descriptor_of.clear()
             self._selector.close()
 
     def statistics(self) -> PlaneStatistics:
@@ -154,4 +160,7 @@ class MediaPlane:
         if self._on_crash is not None:
             self._on_crash()
         self.remove(member)
-        member.on_fault(error)
+        try:
+            member.on_fault(error)
+        except Exception as worse:  # noqa: BLE001  as above
+            log.error("a line could not be told that it failed", exc_info=worse)

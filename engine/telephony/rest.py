@@ -60,7 +60,7 @@ class TwilioRest:
             try:
                 with trio.fail_after(DEADLINE_S):
                     answer = await self._http.post(f"{self._calls}/{call_sid}.json", data=form, auth=self._auth)
-            except (httpx.TransportError, trio.TooSlowError) as error:
+            except (httpx.RequestError, trio.TooSlowError) as error:
                 said = f"no answer ({type(error).__name__})"
                 continue
             if answer.is_success:
