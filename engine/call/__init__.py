@@ -1,4 +1,5 @@
-"""One call, from answer to outcome: the supervision tree, the turn table, the switchboard.
+"""How does one call go, from answer to outcome? The supervision tree, the turn table, the switchboard.
 
-May import: the five actor rooms and below. Nobody but ``supervisor.py`` knows all actors.
+May import: the five actor rooms and below. Its tables are pure; whole calls are tested under virtual time against the
+simulators (``tests/scenarios``, ``tests/adversity``).
 """

@@ -11,7 +11,7 @@ class AgentSpeech:
         self._unheard: set[int] = set()
         self._text_ahead = ""  # transcript that ran ahead of its response's first sound
         self._model_done = True
-        self.latest_generation = 0
+        self._cut_through = 0
 
     def asked(self) -> None:
         """The model owes a response."""
@@ -20,7 +20,6 @@ class AgentSpeech:
     def started(self, generation: int, turn_id: int) -> None:
         """First sound of a response."""
         self._model_done = False
-        self.latest_generation = generation
         self._unheard.add(generation)
         if self._text_ahead:
             self._record.agent_says(turn_id, generation, self._text_ahead)
@@ -43,6 +42,10 @@ class AgentSpeech:
         """The provider stopped the response; what came of it may still be heard."""
         self._model_done = True
 
+    def cut(self, through_generation: int) -> None:
+        """Nothing up to this one will be heard any more. No report is waited for: unsent sound is cut without one."""
+        self._cut_through = through_generation
+
     def is_unheard(self, generation: int) -> bool:
         """Is this one of ours, and still to be heard to its end?"""
         return generation in self._unheard
@@ -54,4 +57,4 @@ class AgentSpeech:
     @property
     def is_over(self) -> bool:
         """The model has nothing more to say, and the caller nothing more to hear."""
-        return self._model_done and not self._unheard
+        return self._model_done and all(generation <= self._cut_through for generation in self._unheard)

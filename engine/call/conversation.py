@@ -6,12 +6,12 @@ session raises when the model is lost, and the supervisor gives the floor to the
 """
 
 import math
-import secrets
 
 import trio
 
 from engine.call.agent_speech import AgentSpeech
 from engine.call.channels import Filler, FloorEnds
+from engine.call.deadlines import Deadlines
 from engine.call.desk import CallDesk, ConversationEnd, SessionOver
 from engine.call.question import Question
 from engine.call.record import CallRecord
@@ -53,11 +53,9 @@ from engine.messages import (
     UtterancePlayed,
 )
 from engine.metrics import Metrics
-from engine.model.setup import notes_text
 from engine.tenants.tenant import Tenant
 
-WISH_PATIENCE_S = 8.0  # an agent that wants to end but never stops speaking is cut off here
-EXPIRY_MARGIN_S = 2.0
+STILL_THERE = "The caller has been silent for a while. Ask briefly whether they are still there."
 
 
 class Conversation:
@@ -88,7 +86,7 @@ class Conversation:
         self._speech = AgentSpeech(record)
         self._nudged = False
         self._speech_ended_at: float | None = None
-        self._wish_deadline = self._expires_at = math.inf
+        self._deadlines = Deadlines()
 
     async def run(self, opening: str) -> ConversationEnd:
         """Let the model speak first (``opening`` instructs it), then converse until the call or the session ends.
@@ -99,13 +97,14 @@ class Conversation:
         await self._speak_first(opening)
         while True:
             event: FloorEvent | None = None
-            with trio.move_on_at(self._deadline()):
+            self._deadlines.entered(self._table.phase, trio.current_time())
+            with trio.move_on_at(self._next_deadline()):
                 event = await self._ends.inbox.receive()
             now = trio.current_time()
             if event is not None:
                 await self._on_event(event, now)
-            elif self._table.phase is Phase.HOLDING and now >= self._question.deadline:
-                await self._advance(Cue.BUDGET_SPENT, now)
+            else:
+                await self._on_time(now)
             if (end := self._end(now)) is not None:
                 return end
 
@@ -113,6 +112,19 @@ class Conversation:
         """The model is slow: say that we are still there. A plain call, for the session's watchdog."""
         if self._table.phase is Phase.THINKING:
             self._filler.say(self._tenant.script.filler, self._prompts.filler)
+
+    async def _on_time(self, now: float) -> None:
+        if self._table.phase is Phase.HOLDING and now >= self._question.deadline:
+            await self._advance(Cue.BUDGET_SPENT, now)
+        elif self._deadlines.turn_is_too_long(now):
+            self._record.note(now, "endless", "the caller's line never pauses")
+            await self._advance(Cue.CALLER_ENDED, now)
+        elif self._deadlines.silence_is_too_long(now):
+            self._record.note(now, "silence")
+            if self._deadlines.has_asked_enough:
+                self._desk.request_end("the caller is silent")
+            else:
+                await self._speak_first(STILL_THERE)
 
     # --- events ------------------------------------------------------------------------------------------------
 
@@ -141,7 +153,7 @@ class Conversation:
                 self._record.handle = handle
             case SessionExpiring(time_left_s):
                 self._record.note(now, "expiring", time_left_s=time_left_s)
-                self._expires_at = now + max(0.0, time_left_s - EXPIRY_MARGIN_S)
+                self._deadlines.expiring(time_left_s, now)
             case KeyPressed(digit):
                 self._record.note(now, "key", digit)
             case UsageReported(tokens):
@@ -201,7 +213,10 @@ class Conversation:
         for do in self._table.advance(cue):
             match do:
                 case Do.CUT:
-                    await self._ends.playout.send(CutPlayout(self._speech.latest_generation, Cut.NOW))
+                    # All that was begun until now: fillers too, and what the session began without our knowing it yet.
+                    through = self._ends.next_generation()
+                    self._speech.cut(through)
+                    await self._ends.playout.send(CutPlayout(through, Cut.NOW))
                 case Do.OPEN_TURN:
                     self._question = self._new_question()
                     await self._uplink.send(OpenTurn(self._question.turn_id))
@@ -227,16 +242,7 @@ class Conversation:
         self._speech.asked()
         await self._uplink.send(CommitTurn(self._question.turn_id, outcome))
         self._metrics.turns.labels(type(outcome).__name__.lower()).inc()
-        if self._question.text:
-            self._record.caller_said(self._question.turn_id, self._question.text)
-        facts: dict[str, object] = {"outcome": type(outcome).__name__, "held_ms": round(self._question.held_ms(now), 1)}
-        if isinstance(outcome, Notes):
-            facts["passages"] = [(p.source, round(p.score, 3)) for p in outcome.passages]
-            facts["search_ms"] = round(outcome.search_ms, 1)
-        if isinstance(outcome, Skipped):
-            facts["why"] = outcome.why
-        self._record.notes_text = notes_text(outcome, secrets.token_hex(8)) or ""
-        self._record.note(now, "retrieved", self._question.text, turn=self._question.turn_id, **facts)
+        self._record.retrieved(now, self._question.text, outcome, self._question.held_ms(now))
 
     async def _nudge(self) -> None:
         if self._nudged:
@@ -277,18 +283,17 @@ class Conversation:
             # The retriever is behind or restarting; the turn's budget stands in for it.
             self._metrics.dropped_messages.labels("queries").inc()
 
-    def _deadline(self) -> float:
+    def _next_deadline(self) -> float:
         budget = self._question.deadline if self._table.phase is Phase.HOLDING else math.inf
-        return min(budget, self._wish_deadline, self._expires_at)
+        return min(budget, self._deadlines.next())
 
     def _end(self, now: float) -> ConversationEnd | None:
         quiet = self._table.phase is Phase.QUIET
         if (wish := self._desk.wish) is not None:
-            if self._wish_deadline == math.inf:
-                self._wish_deadline = now + WISH_PATIENCE_S
-            if quiet or now >= self._wish_deadline:
+            self._deadlines.wished(now)
+            if quiet or self._deadlines.wish_is_due(now):
                 self._desk.wish = None
                 return wish
-        if self._expires_at < math.inf and (quiet or now >= self._expires_at):
+        if self._deadlines.expiry_is_due(now) or (quiet and self._deadlines.is_expiring):
             return SessionOver()
         return None

@@ -27,6 +27,8 @@ class Question:
             return None
         self.text = text
         if is_small_talk(text):
+            if self._final:
+                self._found = Skipped(self.turn_id, "small talk")
             return None
         return Query(self._tenant_id, self.turn_id, text, self._final)
 
@@ -49,8 +51,8 @@ class Question:
             self._found = None
 
     def answer(self, outcome: RetrievalOutcome) -> None:
-        """What the retriever found; anything for another turn is ignored."""
-        if outcome.turn_id == self.turn_id:
+        """What the retriever found; anything for another turn is ignored, and so is older text where this text's is known."""
+        if outcome.turn_id == self.turn_id and self.outcome is None:
             self._found = outcome
 
     @property

@@ -5,13 +5,16 @@ health and (through ``observe``) by whoever watches live. Agent text is what was
 """
 
 import itertools
+import secrets
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from engine.call.outcome import Outcome
-from engine.messages import Floor
+from engine.call.probe import CallProbe
+from engine.messages import Floor, Notes, RetrievalOutcome, Skipped
 from engine.model.provider import HistoryItem
+from engine.model.setup import notes_text
 
 TIMELINE_KEPT = 2000  # entries; a long call keeps its newest
 
@@ -65,6 +68,7 @@ class CallRecord:
         self.handle: str | None = None
         self.outcome: Outcome | None = None
         self.floor = Floor.NOBODY
+        self.probe: CallProbe | None = None
         self.notes_text = ""
         self.sessions = 0
         self.turns = 0
@@ -96,6 +100,23 @@ class CallRecord:
                 utterance.text = text
                 return
         self.utterances.append(Utterance("caller", text, turn_id))
+
+    def retrieved(self, now: float, asked: str, outcome: RetrievalOutcome, held_ms: float) -> None:
+        """The turn's question (as far as it is known) was committed with this outcome."""
+        if asked:
+            self.caller_said(outcome.turn_id, asked)
+        # The notes stay for a session that takes over in mid-answer: it answers from what was retrieved.
+        self.notes_text = notes_text(outcome, secrets.token_hex(8)) or ""
+        facts: dict[str, Any] = {"outcome": type(outcome).__name__, "held_ms": round(held_ms, 1)}
+        match outcome:
+            case Notes(passages=passages, search_ms=search_ms):
+                facts["passages"] = [(passage.source, round(passage.score, 3)) for passage in passages]
+                facts["search_ms"] = round(search_ms, 1)
+            case Skipped(why=why):
+                facts["why"] = why
+            case _:
+                pass
+        self.note(now, "retrieved", asked, turn=outcome.turn_id, **facts)
 
     def agent_says(self, turn_id: int, generation: int, delta: str) -> None:
         """More text of an utterance that is on its way to the caller."""

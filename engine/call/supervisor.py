@@ -44,6 +44,7 @@ from engine.call.context import CallContext
 from engine.call.desk import CallDesk
 from engine.call.floor import hold_floor
 from engine.call.outcome import Outcome, Reason
+from engine.call.probe import CallProbe
 from engine.call.record import CallRecord
 from engine.call.services import Services
 from engine.errors import LineLost, first_of_kind
@@ -129,17 +130,21 @@ async def _run_tree(line: MediaLine, tenant: Tenant, record: CallRecord, service
             next_generation=record.next_generation,
         ),
     )
+    probe = record.probe = CallProbe(
+        {"inbox": inbox_send, "playout": playout_send, "queries": queries_send, "tool_calls": tool_calls_send}
+    )
     with inbox, playout_send, queries_send, tool_calls_send, queries, tool_calls, inbox_send:
         async with trio.open_nursery() as call:
-            call.start_soon(_named, "ingress", lambda: run_ingress(line=line, inbox=inbox_send.clone()))
-            call.start_soon(_named, "jitter", lambda: run_jitter(line=line, gate=gate, metrics=metrics))
+            call.start_soon(probe.actor, "ingress", lambda: run_ingress(line=line, inbox=inbox_send.clone()))
+            call.start_soon(probe.actor, "jitter", lambda: run_jitter(line=line, gate=gate, metrics=metrics))
             call.start_soon(
-                _named,
+                probe.actor,
                 "egress",
                 lambda: run_egress(line=line, playout=playout, commands=playout_commands, metrics=metrics),
             )
             call.start_soon(
                 _restarting,
+                probe,
                 "retriever",
                 lambda: run_retriever(
                     tenant_id=tenant.id, queries=queries.clone(), inbox=inbox_send.clone(), search=services.search
@@ -148,6 +153,7 @@ async def _run_tree(line: MediaLine, tenant: Tenant, record: CallRecord, service
             )
             call.start_soon(
                 _restarting,
+                probe,
                 "tools",
                 lambda: run_tool_executor(
                     tenant=tenant,
@@ -164,18 +170,13 @@ async def _run_tree(line: MediaLine, tenant: Tenant, record: CallRecord, service
             call.cancel_scope.cancel()
 
 
-async def _named(name: str, actor: Callable[[], Awaitable[None]]) -> None:
-    # The task's name is what the health page and every traceback show.
-    trio.lowlevel.current_task().name = name
-    await actor()
-
-
-async def _restarting(name: str, actor: Callable[[], Awaitable[None]], crashed: Callable[[], None]) -> None:
+async def _restarting(
+    probe: CallProbe, name: str, actor: Callable[[], Awaitable[None]], crashed: Callable[[], None]
+) -> None:
     """Run a slow-lane actor again when it crashes: its caller is better served without it than not at all."""
-    trio.lowlevel.current_task().name = name
     for pause in itertools.chain(RESTART_PAUSES_S, itertools.repeat(RESTART_PAUSES_S[-1])):
         try:
-            await actor()
+            await probe.actor(name, actor)
         except Exception as error:
             log.error("restarting an actor that crashed", actor=name, exc_info=error)
             crashed()

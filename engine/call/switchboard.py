@@ -35,7 +35,8 @@ REMEMBERED_S = 900.0
 MAY_COME_BACK_S = {
     # From a broken line to the carrier's next stream 0.9 s were measured, and recovery backs off; then it is over.
     Reason.LINE_BROKEN: 20.0,
-    Reason.LINE_SILENT: 20.0,
+    # Half-open: the carrier itself notices within two minutes, and only then asks for a new stream.
+    Reason.LINE_SILENT: 120.0,
     Reason.BAD_MEDIA: 20.0,
     Reason.CRASHED: 20.0,
     # A stop is also what a stream gets whose document was replaced by a repeated webhook's: it is back in 3 s.
@@ -53,11 +54,12 @@ class Entry:
     call_sid: str
     tenant_id: str
     caller: str
-    rang_at: float
+    seen_at: float  # when it rang, or was last on the line
     record: CallRecord | None = None
     line: MediaLine | None = None
     attempts: int = 0
     over: bool = False  # the carrier said so itself
+    wrapped_up: bool = False  # its end was handed on
 
 
 class Switchboard:
@@ -132,11 +134,9 @@ class Switchboard:
         self._enter(entry, line)
         try:
             outcome = await run_call(line=line, tenant=tenant, record=record, services=self._services)
-        except trio.Cancelled:
-            # The process ends while the call is on: the carrier will ask for recovery.
-            record.outcome = record.outcome or Outcome.of(Reason.DRAINED)
-            raise
         finally:
+            # None where it was cancelled: the process ends while the call is on. The carrier will ask for recovery.
+            record.outcome = record.outcome or Outcome.of(Reason.DRAINED)
             self._leave(entry)
             self._end_leg(entry, record)
         log.info("call ended", outcome=outcome.outcome, reason=outcome.reason, detail=outcome.detail)
@@ -151,7 +151,7 @@ class Switchboard:
         entry = self._live.get(call_sid)
         if entry is not None and entry.line is not None:
             reason = "broken" if not is_over else "hang_up" if why.endswith("completed") else "carrier"
-            entry.over = is_over
+            entry.over = entry.over or is_over
             entry.line.end(LineLost(reason, why))
         elif is_over and (waiting := self._broken.get(call_sid)) is not None:
             waiting.cancel()
@@ -194,6 +194,8 @@ class Switchboard:
                 floor=str(entry.record.floor),
                 age_s=round(now - entry.record.started_at, 1),
                 attempt=entry.attempts,
+                queues=entry.record.probe.queues if entry.record.probe else (),
+                actors=entry.record.probe.actors if entry.record.probe else (),
             )
             for entry in list(self._live.values())[:SNAPSHOTS]
             if entry.record is not None
@@ -212,7 +214,9 @@ class Switchboard:
 
     def _leave(self, entry: Entry) -> None:
         entry.line = None
+        entry.seen_at = trio.current_time()
         self._live.pop(entry.call_sid, None)
+        self._entries.move_to_end(entry.call_sid)
         self._by_tenant[entry.tenant_id] -= 1
         if not self._by_tenant[entry.tenant_id]:
             del self._by_tenant[entry.tenant_id]
@@ -223,25 +227,33 @@ class Switchboard:
         assert record.outcome is not None, "a line that was served has an outcome"
         patience_s = MAY_COME_BACK_S.get(record.outcome.reason)
         if patience_s is not None and not entry.over and self._nursery is not None:
+            # Known from this instant on: whoever comes back, or says that the call is over, may do so in the next.
+            scope = self._broken[entry.call_sid] = trio.CancelScope()
             name = f"recovery of {entry.call_sid}"
-            self._nursery.start_soon(self._await_recovery, entry, record, patience_s, name=name)
+            self._nursery.start_soon(self._await_recovery, entry, record, scope, patience_s, name=name)
         else:
-            self._wrap_up(record)
+            self._wrap_up(entry, record)
 
-    async def _await_recovery(self, entry: Entry, record: CallRecord, patience_s: float) -> None:
-        self._broken[entry.call_sid] = scope = trio.CancelScope()
+    async def _await_recovery(
+        self, entry: Entry, record: CallRecord, scope: trio.CancelScope, patience_s: float
+    ) -> None:
         try:
             with scope:
                 await trio.sleep(patience_s)
         finally:
             if self._broken.get(entry.call_sid) is scope:
                 del self._broken[entry.call_sid]
-                self._wrap_up(record)
+                self._wrap_up(entry, record)
 
-    def _wrap_up(self, record: CallRecord) -> None:
+    def _wrap_up(self, entry: Entry, record: CallRecord) -> None:
         """The call is over: exactly one end per call leaves here."""
         outcome = record.outcome
         assert outcome is not None
+        if entry.wrapped_up:
+            # It came back later than anybody waits for; its end was told, and what it said since cannot be added.
+            log.warning("a call ended once more after its end was kept", call_sid=entry.call_sid)
+            return
+        entry.wrapped_up = True
         record.note(trio.current_time(), "ended", outcome.detail, outcome=outcome.outcome, reason=outcome.reason)
         self._services.metrics.calls.labels(outcome.outcome, outcome.reason).inc()
         left_at = self._wall_clock()
@@ -255,12 +267,13 @@ class Switchboard:
         offer_end(self._ends, end, self._services.metrics)
 
     def _remember(self, entry: Entry) -> None:
+        """Keep it as the newest, and forget the oldest: too many, or too old. Those on the line do not count."""
         self._entries[entry.call_sid] = entry
         oldest = trio.current_time() - REMEMBERED_S
-        while self._entries:
-            first = next(iter(self._entries.values()))
-            if first.call_sid in self._live or first is entry:
+        while (first := next(iter(self._entries.values()))) is not entry:
+            if first.call_sid in self._live or first.call_sid in self._broken:
+                self._entries.move_to_end(first.call_sid)
+            elif len(self._entries) - len(self._live) > REMEMBERED_CALLS or first.seen_at <= oldest:
+                del self._entries[first.call_sid]
+            else:
                 break
-            if len(self._entries) <= REMEMBERED_CALLS and first.rang_at > oldest:
-                break
-            del self._entries[first.call_sid]

@@ -19,7 +19,7 @@ What each cue does (a pair that is not listed changes nothing):
                NOTES_READY       -> THINKING   commit
                BUDGET_SPENT      -> THINKING   commit without
                RESPONSE_STARTED  -> HOLDING    cut it
-    THINKING   CALLER_STARTED    -> LISTENING  open the turn
+    THINKING   CALLER_STARTED    -> LISTENING  cut, open the turn
                RESPONSE_STARTED  -> SPEAKING
                RESPONSE_EMPTY    -> THINKING   nudge
     SPEAKING   CALLER_STARTED    -> LISTENING  cut, open the turn
@@ -28,7 +28,7 @@ What each cue does (a pair that is not listed changes nothing):
 
 ``SPOKE_FIRST`` (the agent is asked to speak: greeting, going on after a hand-over) leads from QUIET to THINKING.
 A caller who goes on speaking before the commit keeps the turn open; one who speaks after it opens the next turn,
-which the provider takes as an interruption. A response that starts while the caller has the floor answers a turn that
+which the provider takes as an interruption (and there may be a filler to cut). A response that starts while the caller has the floor answers a turn that
 is over: it is cut.
 """
 
@@ -90,7 +90,7 @@ _TABLE: dict[tuple[Phase, Cue], tuple[Phase, tuple[Do, ...]]] = {
     (Phase.HOLDING, Cue.NOTES_READY): (Phase.THINKING, (Do.COMMIT,)),
     (Phase.HOLDING, Cue.BUDGET_SPENT): (Phase.THINKING, (Do.COMMIT_WITHOUT,)),
     (Phase.HOLDING, Cue.RESPONSE_STARTED): (Phase.HOLDING, (Do.CUT,)),
-    (Phase.THINKING, Cue.CALLER_STARTED): (Phase.LISTENING, (Do.OPEN_TURN,)),
+    (Phase.THINKING, Cue.CALLER_STARTED): (Phase.LISTENING, (Do.CUT, Do.OPEN_TURN)),
     (Phase.THINKING, Cue.RESPONSE_STARTED): (Phase.SPEAKING, ()),
     (Phase.THINKING, Cue.RESPONSE_EMPTY): (Phase.THINKING, (Do.NUDGE,)),
     (Phase.SPEAKING, Cue.CALLER_STARTED): (Phase.LISTENING, (Do.CUT, Do.OPEN_TURN)),

@@ -6,6 +6,7 @@ kept now is tried again, in order, for as long as the process lives.
 
 import trio
 
+from engine.errors import RemoteError
 from engine.log import get_logger
 from engine.metrics import Metrics
 from engine.store.interface import CallEnd, Store
@@ -28,10 +29,13 @@ async def _keep(end: CallEnd, store: Store) -> None:
     while True:
         try:
             await store.keep_call(end)
-        except OSError as error:
+        except (OSError, RemoteError) as error:
             log.error("a call's end could not be kept yet", call_sid=end.call_sid, detail=str(error), attempt=attempt)
             await trio.sleep(RETRY_PAUSES_S[min(attempt, len(RETRY_PAUSES_S) - 1)])
             attempt += 1
+        except Exception as error:  # noqa: BLE001  one end that can never be kept must not cost all other calls theirs
+            log.critical("a call's end was lost: it cannot be kept", call_sid=end.call_sid, exc_info=error)
+            return
         else:
             return
 

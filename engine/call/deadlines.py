@@ -1,0 +1,80 @@
+"""How long a conversation waits for what may never come. PURE: every instant is an argument.
+
+| waits for                              | no longer than            | then                                          |
+|----------------------------------------|---------------------------|-----------------------------------------------|
+| the end of the caller's speech         | ``LONGEST_TURN_S``        | taken as ended: noise never pauses            |
+| the caller to say anything             | ``SILENCE_S``, and again  | the agent asks; after ``ASKED_TWICE`` it ends |
+| the agent's last words, once it wishes | ``WISH_S``                | the wish is granted all the same              |
+| a quiet moment to change sessions      | what the provider leaves  | changed in mid-turn                           |
+"""
+
+import math
+
+from engine.call.turn import Phase
+
+LONGEST_TURN_S = 30.0
+SILENCE_S = 12.0
+ASKED_TWICE = 2
+WISH_S = 8.0
+EXPIRY_MARGIN_S = 2.0
+
+
+class Deadlines:
+    """The deadlines of one tenure of the floor."""
+
+    def __init__(self) -> None:
+        self._phase = Phase.QUIET
+        self._since = 0.0
+        self._asked = 0
+        self._wish_at = self._expires_at = math.inf
+
+    def entered(self, phase: Phase, now: float) -> None:
+        """The conversation is in this phase; told after every step, whether it changed or not."""
+        if phase is not self._phase:
+            self._phase, self._since = phase, now
+        if phase is Phase.LISTENING:
+            self._asked = 0
+
+    def wished(self, now: float) -> None:
+        """The agent wants to end the call, or to hand it over; only the first time counts."""
+        if self._wish_at == math.inf:
+            self._wish_at = now + WISH_S
+
+    def expiring(self, time_left_s: float, now: float) -> None:
+        """The provider will close the session."""
+        self._expires_at = now + max(0.0, time_left_s - EXPIRY_MARGIN_S)
+
+    @property
+    def is_expiring(self) -> bool:
+        """A successor is wanted at the next quiet moment."""
+        return self._expires_at < math.inf
+
+    def wish_is_due(self, now: float) -> bool:
+        """The agent's last words were waited for long enough."""
+        return now >= self._wish_at
+
+    def expiry_is_due(self, now: float) -> bool:
+        """The session cannot be kept any longer."""
+        return now >= self._expires_at
+
+    def turn_is_too_long(self, now: float) -> bool:
+        """The caller's line has not been silent for longer than anybody speaks."""
+        return self._phase is Phase.LISTENING and now >= self._since + LONGEST_TURN_S
+
+    def silence_is_too_long(self, now: float) -> bool:
+        """Nobody has said anything; asked once, it begins anew."""
+        if self._phase is not Phase.QUIET or now < self._since + SILENCE_S:
+            return False
+        self._since = now
+        self._asked += 1
+        return True
+
+    @property
+    def has_asked_enough(self) -> bool:
+        """The caller did not answer the last question whether they are there."""
+        return self._asked > ASKED_TWICE
+
+    def next(self) -> float:
+        """The earliest of them."""
+        waits = {Phase.LISTENING: LONGEST_TURN_S, Phase.QUIET: SILENCE_S}.get(self._phase, math.inf)
+        return min(self._since + waits, self._wish_at, self._expires_at)
