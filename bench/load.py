@@ -13,7 +13,6 @@ import json
 import os
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
@@ -54,7 +53,7 @@ GENERATOR_LIMIT = 0.90  # of its core: above it the generator, not the server, s
 class SureEar:
     """Hears the one question that there is, at no cost: load is about the engine, not about the simulator's hearing."""
 
-    def hear(self, pcm: NDArray[np.int16], rate: int = 16000) -> str | None:
+    def hear(self, pcm: NDArray[np.int16], rate: int = 16000) -> str | None:  # noqa: ARG002 - whatever was said
         return QUESTION
 
     def partial(self, pcm: NDArray[np.int16], rate: int = 16000) -> str | None:
@@ -96,27 +95,23 @@ def scenario(clip: Clip, turns: int, rng: random.Random) -> list[Moment]:
 
 
 @asynccontextmanager
-async def gateway(settings: dict[str, str], tenants: Path) -> AsyncIterator[subprocess.Popen[bytes]]:
+async def gateway(settings: dict[str, str], tenants: Path) -> AsyncIterator[trio.Process]:
     """``frontdesk serve`` on its own core; ends with the block."""
     command = [sys.executable, "-m", "engine", "serve", "--tenants", str(tenants)]
-    process = subprocess.Popen(
-        command,
-        env={**os.environ, **settings},
-        preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE}),
-    )
+    process = await trio.lowlevel.open_process(command, env={**os.environ, **settings})
+    os.sched_setaffinity(process.pid, {SERVER_CORE})  # before it has made a thread that would not follow
     try:
         await wait_ready(settings["FRONTDESK_PUBLIC_URL"], process)
         yield process
     finally:
         process.send_signal(signal.SIGTERM)
-        with trio.move_on_after(10) as patience:
-            while process.poll() is None:
-                await trio.sleep(0.05)
+        with trio.move_on_after(10, shield=True) as patience:
+            await process.wait()
         if patience.cancelled_caught:
             process.kill()
 
 
-async def wait_ready(url: str, process: subprocess.Popen[bytes]) -> None:
+async def wait_ready(url: str, process: trio.Process) -> None:
     async with httpx.AsyncClient(trust_env=False) as http:
         while process.poll() is None:
             try:
@@ -138,7 +133,6 @@ def free_port() -> int:
 
 async def run(args: argparse.Namespace) -> dict[str, Any]:
     os.sched_setaffinity(0, {GENERATOR_CORE})
-    rng = random.Random(args.seed)
     with tempfile.TemporaryDirectory(prefix="frontdesk-load-") as scratch:
         data = Path(scratch)
         clip = Clip(QUESTION, VoiceCache(data / "voice").mulaw(QUESTION))
@@ -167,21 +161,21 @@ async def run(args: argparse.Namespace) -> dict[str, Any]:
                 "FRONTDESK_TWILIO_API_URL": rest_url,
                 "FRONTDESK_GEMINI_API_KEY": API_KEY,
                 "FRONTDESK_GEMINI_URL": model_url,
+                "FRONTDESK_GEMINI_TRANSCRIBE_MODEL": "gemini-3.5-transcribe-live" if args.listener else "off",
             }
             async with gateway(settings, data / "tenant.yaml") as process:
-                reports, steady = await drive(args, process, account, rest, plane, clip, rng)
+                reports, steady = await drive(args, process, account, rest, plane, clip)
             peers.cancel_scope.cancel()
     return judge(args, reports, steady, model)
 
 
 async def drive(
     args: argparse.Namespace,
-    process: subprocess.Popen[bytes],
+    process: trio.Process,
     account: CarrierAccount,
     rest: CarrierRest,
     plane: MediaPlane,
     clip: Clip,
-    rng: random.Random,
 ) -> tuple[list[PhoneReport], Steady]:
     reports: list[PhoneReport] = []
     turns = int((args.ramp + args.hold) / CYCLE_S) + 1
@@ -269,6 +263,7 @@ def main() -> None:
     parser.add_argument("--pace", type=float, default=3.0, help="times real time at which the model sends audio")
     parser.add_argument("--think-ms", type=int, default=250)
     parser.add_argument("--jitter", type=float, default=0.0, help="ms of network jitter on the caller's audio")
+    parser.add_argument("--listener", action="store_true", help="query text from a (simulated) transcribe stream")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()

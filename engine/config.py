@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import AnyUrl, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from engine.errors import ConfigurationError
 
@@ -38,7 +38,13 @@ class Settings(BaseSettings):
     gemini_api_key: SecretStr | None = None
     gemini_url: AnyUrl = AnyUrl("wss://generativelanguage.googleapis.com")
     gemini_model: str = "gemini-3.8-live"
+    gemini_transcribe_model: str = "gemini-3.5-transcribe-live"
+    gemini_transcribe_url: AnyUrl | None = None
     secret_key: SecretStr | None = None
+
+    tools_allow_private: bool = False
+    # Tenant id -> name -> secret, as JSON: what tenant documents name in a tool's ``endpoint.auth.secret``.
+    tool_secrets: dict[str, dict[str, SecretStr]] = Field(default_factory=dict)
 
     # Read by later parts of the product; known here so that a full environment is never refused.
     database_url: SecretStr | None = None
@@ -97,6 +103,8 @@ class Settings(BaseSettings):
             raise ConfigurationError(f"unknown setting {', '.join(unknown)}: {cure}")
         try:
             return cls()
+        except SettingsError as error:
+            raise ConfigurationError(f"a setting is not JSON ({error}); write an object, in quotes") from None
         except ValidationError as error:
             said = "; ".join(
                 f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()

@@ -11,19 +11,27 @@ class AgentSpeech:
         self._unheard: set[int] = set()
         self._text_ahead = ""  # transcript that ran ahead of its response's first sound
         self._model_done = True
+        self._awaited_since: float | None = None
         self._cut_through = 0
 
     def asked(self) -> None:
         """The model owes a response."""
         self._model_done = False
 
-    def started(self, generation: int, turn_id: int) -> None:
-        """First sound of a response."""
+    def awaited_since(self, at: float) -> None:
+        """The caller's last sound: from here on they wait for an answer."""
+        self._awaited_since = at
+
+    def started(self, generation: int, turn_id: int, at: float) -> float | None:
+        """First sound of a response; for how many seconds it was awaited, told once for each of the caller's turns."""
         self._model_done = False
         self._unheard.add(generation)
         if self._text_ahead:
             self._record.agent_says(turn_id, generation, self._text_ahead)
             self._text_ahead = ""
+        waited = None if self._awaited_since is None else at - self._awaited_since
+        self._awaited_since = None
+        return waited
 
     def text(self, generation: int | None, delta: str, turn_id: int) -> None:
         """More of what it says; without a generation it belongs to the response that is about to start."""

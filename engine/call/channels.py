@@ -30,6 +30,7 @@ class FloorEnds:
     gate: CallerAudioGate
     agent_sounding: Callable[[], bool]
     next_generation: Callable[[], int]
+    listening: bool = False  # a listener is at work: the caller's words come from there
 
 
 class Filler:

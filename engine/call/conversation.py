@@ -51,6 +51,7 @@ from engine.messages import (
     UsageReported,
     UtteranceCleared,
     UtterancePlayed,
+    WordsHeard,
 )
 from engine.metrics import Metrics
 from engine.tenants.tenant import Tenant
@@ -85,7 +86,6 @@ class Conversation:
         self._question = self._question_of_turn()
         self._speech = AgentSpeech(record)
         self._nudged = False
-        self._speech_ended_at: float | None = None
         self._deadlines = Deadlines()
 
     async def run(self, opening: str) -> ConversationEnd:
@@ -133,11 +133,13 @@ class Conversation:
             case SpeechStarted():
                 await self._advance(Cue.CALLER_STARTED, now)
             case SpeechEnded(at, _, speech_ms):
-                self._speech_ended_at = at
+                self._speech.awaited_since(at)
                 self._record.note(now, "speech", speech_ms=round(speech_ms))
                 await self._advance(Cue.CALLER_ENDED, now)
             case CallerTranscript(text, final):
                 await self._on_caller_text(text, now, final=final)
+            case WordsHeard(turn_id, text) if turn_id == self._question.turn_id:
+                await self._on_caller_text(text, now, by_listener=True)
             case Notes() | NothingFound() | TimedOut() | Skipped():
                 self._question.answer(event)
                 if self._table.phase is Phase.HOLDING and self._question.outcome is not None:
@@ -159,9 +161,9 @@ class Conversation:
             case UsageReported(tokens):
                 self._record.note(now, "usage", tokens=dict(tokens))
 
-    async def _on_caller_text(self, text: str, now: float, *, final: bool) -> None:
+    async def _on_caller_text(self, text: str, now: float, *, final: bool = False, by_listener: bool = False) -> None:
         if self._table.phase in {Phase.LISTENING, Phase.HOLDING}:
-            if (query := self._question.hear(text)) is not None:
+            if (query := self._question.hear(text, by_listener=by_listener)) is not None:
                 self._ask(query)
             if self._table.phase is Phase.HOLDING and self._question.outcome is not None:
                 await self._advance(Cue.NOTES_READY, now)
@@ -178,8 +180,12 @@ class Conversation:
         match event:
             case ResponseStarted(generation, at):
                 self._nudged = False
-                self._speech.started(generation, self._question.turn_id)
-                self._record.note(now, "response", generation=generation, response_ms=self._measure_response(at))
+                waited_s = self._speech.started(generation, self._question.turn_id, at)
+                response_ms = None
+                if self._table.phase is Phase.THINKING and waited_s is not None:
+                    self._metrics.response.observe(waited_s)
+                    response_ms = round(1000 * waited_s)
+                self._record.note(now, "response", generation=generation, response_ms=response_ms)
                 await self._advance(Cue.RESPONSE_STARTED, now)
             case AgentTranscript(generation, delta):
                 self._speech.text(generation, delta, self._question.turn_id)
@@ -220,7 +226,7 @@ class Conversation:
                 case Do.OPEN_TURN:
                     self._question = self._new_question()
                     await self._uplink.send(OpenTurn(self._question.turn_id))
-                    self._ends.gate.open()
+                    self._ends.gate.open(self._question.turn_id)
                 case Do.KEEP_OPEN:
                     self._question.keep_open()
                 case Do.ASK_NOTES:
@@ -261,20 +267,13 @@ class Conversation:
 
     # --- small ones --------------------------------------------------------------------------------------------
 
-    def _measure_response(self, at: float) -> int | None:
-        """Milliseconds from the caller's last sound to the agent's first, once for each turn."""
-        if self._table.phase is not Phase.THINKING or self._speech_ended_at is None:
-            return None
-        waited, self._speech_ended_at = at - self._speech_ended_at, None
-        self._metrics.response.observe(waited)
-        return round(1000 * waited)
-
     def _new_question(self) -> Question:
         self._record.turns += 1
         return self._question_of_turn()
 
     def _question_of_turn(self) -> Question:
-        return Question(self._tenant.id, self._record.turns, self._tenant.timing.retrieval_budget_ms / 1000)
+        budget_s = self._tenant.timing.retrieval_budget_ms / 1000
+        return Question(self._tenant.id, self._record.turns, budget_s, listening=self._ends.listening)
 
     def _ask(self, query: Query) -> None:
         try:

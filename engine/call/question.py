@@ -11,7 +11,10 @@ from engine.retrieval.small_talk import is_small_talk
 class Question:
     """Query text and retrieval outcome of one turn."""
 
-    def __init__(self, tenant_id: str, turn_id: int, budget_s: float) -> None:
+    def __init__(self, tenant_id: str, turn_id: int, budget_s: float, *, listening: bool = False) -> None:
+        """``listening``: words of a listener are to be expected, and waited for within the budget."""
+        self._listening = listening
+        self._by_listener = False
         self._tenant_id = tenant_id
         self.turn_id = turn_id
         self._budget_s = budget_s
@@ -20,11 +23,16 @@ class Question:
         self._asked_at = 0.0
         self.text = ""
 
-    def hear(self, text: str) -> Query | None:
-        """New or better text; returns what to ask the retriever now, if anything."""
+    def hear(self, text: str, *, by_listener: bool = False) -> Query | None:
+        """New or better text; returns what to ask the retriever now, if anything.
+
+        Once a listener has been heard in this turn, what the speaking model thinks it understood is no longer asked:
+        two texts that differ in a comma would chase each other through the retriever.
+        """
         text = text.strip()
-        if not text or text == self.text:
+        if not text or text == self.text or (self._by_listener and not by_listener):
             return None
+        self._by_listener = by_listener
         self.text = text
         if is_small_talk(text):
             if self._final:
@@ -37,7 +45,8 @@ class Question:
         self._final = True
         self._asked_at = now
         if not self.text:
-            self._found = Skipped(self.turn_id, "no query text")
+            if not self._listening:
+                self._found = Skipped(self.turn_id, "no query text")
         elif is_small_talk(self.text):
             self._found = Skipped(self.turn_id, "small talk")
         elif self.outcome is None:
@@ -51,7 +60,7 @@ class Question:
             self._found = None
 
     def answer(self, outcome: RetrievalOutcome) -> None:
-        """What the retriever found; anything for another turn is ignored, and so is older text where this text's is known."""
+        """What the retriever found. Ignored: another turn's, and older text's where this text's is known."""
         if outcome.turn_id == self.turn_id and self.outcome is None:
             self._found = outcome
 

@@ -70,10 +70,12 @@ def take_seat(call: CallContext, seats: trio.Nursery, provider: ModelProvider, h
 
 async def seek(call: CallContext, seats: trio.Nursery, successor: Successor, first: Seat | None) -> None:
     """Open a session that can take the floor back, however often it takes; then let the script know."""
-    if first is not None and not first.over.is_set() and await first.wait_settled():
-        successor.seat = first
-        successor.found.set()
-        return
+    if first is not None:
+        if await first.wait_settled():
+            successor.seat = first
+            successor.found.set()
+            return
+        _note_refusal(call, first, resumed=call.record.handle is not None)
     for attempt in attempts(call.providers, call.record.handle):
         await trio.sleep(attempt.pause_s)
         seat = take_seat(call, seats, attempt.provider, attempt.handle)
@@ -81,7 +83,11 @@ async def seek(call: CallContext, seats: trio.Nursery, successor: Successor, fir
             successor.seat = seat
             successor.found.set()
             return
-        lost = seat.why()
-        call.note("model_refused", str(lost), provider=attempt.provider.name, resumed=attempt.handle is not None)
-        if attempt.handle is not None and not lost.resumable:
-            call.record.handle = None
+        _note_refusal(call, seat, resumed=attempt.handle is not None)
+
+
+def _note_refusal(call: CallContext, seat: Seat, *, resumed: bool) -> None:
+    lost = seat.why()
+    call.note("model_refused", str(lost), provider=seat.provider.name, resumed=resumed)
+    if resumed and not lost.resumable:
+        call.record.handle = None

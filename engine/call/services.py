@@ -8,6 +8,7 @@ from engine.audio.vad import Vad
 from engine.call.record import Moment
 from engine.fallback.prompts import PromptLibrary
 from engine.metrics import Metrics
+from engine.model.listener import ListenProvider
 from engine.model.provider import ModelProvider
 from engine.retrieval.search import Search
 from engine.store.diary import Diary
@@ -28,6 +29,7 @@ class Services:
         dial_done_url: where the carrier reports the end of a transfer.
         wall_clock: aware of its zone; for dates that are said or written, never for timing.
         new_vad: one detector per call; detectors keep state.
+        listener: gives the caller's words while they are spoken; None: what the speaking model understands must do.
         observe: sees every moment of every call's timeline as it happens; must return at once.
     """
 
@@ -44,3 +46,4 @@ class Services:
     new_vad: Callable[[], Vad]
     metrics: Metrics
     observe: Callable[[str, Moment], None] | None = field(default=None)
+    listener: ListenProvider | None = field(default=None)

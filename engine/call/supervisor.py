@@ -3,6 +3,7 @@
     run_call(line, ...) -> Outcome
     └─ call nursery .................. lives until the line ends or the floor's last holder lets go
        ├─ ingress, jitter, egress       the phone: if one of these ends, the call ends
+       ├─ listener                      the caller's words, where a service for that is configured
        ├─ retriever, tool executor      the slow lane: restarted when they crash; a booking in flight survives the model
        └─ hold_floor (call/floor.py)    the floor, held in turn, plain sequential code:
           ├─ seats nursery              model sessions: the one that speaks, and a successor being opened
@@ -16,6 +17,7 @@
 | uplink     | windows, turn commands  | jitter's gate, turn-keeper    | seat or script | 64    | (2)  |
 | queries    | Query                   | turn-keeper                   | retriever      | 8     | (3)  |
 | tool_calls | ToolCall, ...Cancelled  | turn-keeper                   | tool executor  | 16    | wait |
+| heard      | ListenerInput: windows  | jitter's gate                 | listener       | 64    | (2)  |
 
 (1) The line's parts (plain calls of the media plane) are refused and counted; tasks wait. (2) Windows are refused and
 counted, and the model's liveness decides; commands wait. (3) Refused and counted; the turn's budget stands in.
@@ -26,6 +28,7 @@ Each tenure of the floor has an uplink of its own, so that nothing meant for a l
 | ingress raises LineLost   | the call is over; the outcome is the line's reason, unless we had decided to end it   |
 | jitter or egress crash    | the call is over, our fault                                                           |
 | a seat is lost            | conversation ends with ModelLost; the floor goes to the script at once                |
+| the listener is lost      | opened again; meanwhile turns wait out their budget, or use the model's own transcript |
 | retriever crashes         | restarted with backoff; meanwhile turns are committed when their budget is spent      |
 | tool executor crashes     | restarted with backoff; the ledger answers what had begun                             |
 | anything unforeseen       | this call ends (CRASHED, traceback logged, counted), no other                         |
@@ -49,7 +52,8 @@ from engine.call.record import CallRecord
 from engine.call.services import Services
 from engine.errors import LineLost, first_of_kind
 from engine.log import get_logger
-from engine.messages import FloorEvent, PlayoutCommand, Query, ToolCall, ToolCallsCancelled
+from engine.messages import FloorEvent, ListenerInput, PlayoutCommand, Query, ToolCall, ToolCallsCancelled
+from engine.model.listener import run_listener
 from engine.retrieval.retriever import run_retriever
 from engine.telephony.egress import Playout, run_egress
 from engine.telephony.ingress import run_ingress
@@ -62,6 +66,7 @@ INBOX_QUEUED = 256
 PLAYOUT_QUEUED = 64
 QUERIES_QUEUED = 8
 TOOL_CALLS_QUEUED = 16
+HEARD_QUEUED = 64
 RESTART_PAUSES_S = (0.1, 0.5, 2.0)
 
 log = get_logger("call.supervisor")
@@ -95,6 +100,7 @@ async def _run_tree(line: MediaLine, tenant: Tenant, record: CallRecord, service
     playout_send, playout_commands = trio.open_memory_channel[PlayoutCommand](PLAYOUT_QUEUED)
     queries_send, queries = trio.open_memory_channel[Query](QUERIES_QUEUED)
     tool_calls_send, tool_calls = trio.open_memory_channel[ToolCall | ToolCallsCancelled](TOOL_CALLS_QUEUED)
+    heard_send, heard = trio.open_memory_channel[ListenerInput](HEARD_QUEUED)
     playout = Playout(
         pacer=Pacer(lead_ms=tenant.timing.lead_ms),
         inbox=inbox_send,
@@ -112,6 +118,7 @@ async def _run_tree(line: MediaLine, tenant: Tenant, record: CallRecord, service
         windows=WindowBuilder(window_ms=tenant.timing.window_ms),
         agent_sounding=agent_sounding,
         metrics=metrics,
+        listener=heard_send if services.listener else None,
     )
     desk = CallDesk()
     context = CallContext(
@@ -128,12 +135,19 @@ async def _run_tree(line: MediaLine, tenant: Tenant, record: CallRecord, service
             gate=gate,
             agent_sounding=agent_sounding,
             next_generation=record.next_generation,
+            listening=services.listener is not None,
         ),
     )
     probe = record.probe = CallProbe(
-        {"inbox": inbox_send, "playout": playout_send, "queries": queries_send, "tool_calls": tool_calls_send}
+        {
+            "inbox": inbox_send,
+            "playout": playout_send,
+            "queries": queries_send,
+            "tool_calls": tool_calls_send,
+            "heard": heard_send,
+        }
     )
-    with inbox, playout_send, queries_send, tool_calls_send, queries, tool_calls, inbox_send:
+    with inbox, playout_send, queries_send, tool_calls_send, queries, tool_calls, inbox_send, heard_send, heard:
         async with trio.open_nursery() as call:
             call.start_soon(probe.actor, "ingress", lambda: run_ingress(line=line, inbox=inbox_send.clone()))
             call.start_soon(probe.actor, "jitter", lambda: run_jitter(line=line, gate=gate, metrics=metrics))
@@ -166,6 +180,16 @@ async def _run_tree(line: MediaLine, tenant: Tenant, record: CallRecord, service
                 ),
                 metrics.crashes.labels("tools").inc,
             )
+            if (listener := services.listener) is not None:
+                call.start_soon(
+                    _restarting,
+                    probe,
+                    "listener",
+                    lambda: run_listener(
+                        provider=listener, heard=heard.clone(), inbox=inbox_send.clone(), metrics=metrics
+                    ),
+                    metrics.crashes.labels("listener").inc,
+                )
             await hold_floor(context)
             call.cancel_scope.cancel()
 

@@ -28,8 +28,8 @@ What each cue does (a pair that is not listed changes nothing):
 
 ``SPOKE_FIRST`` (the agent is asked to speak: greeting, going on after a hand-over) leads from QUIET to THINKING.
 A caller who goes on speaking before the commit keeps the turn open; one who speaks after it opens the next turn,
-which the provider takes as an interruption (and there may be a filler to cut). A response that starts while the caller has the floor answers a turn that
-is over: it is cut.
+which the provider takes as an interruption, and what is heard of a filler is cut. A response that starts while the
+caller has the floor answers a turn that is over: it is cut.
 """
 
 from enum import Enum, auto

@@ -33,7 +33,8 @@ async def _keep(end: CallEnd, store: Store) -> None:
             log.error("a call's end could not be kept yet", call_sid=end.call_sid, detail=str(error), attempt=attempt)
             await trio.sleep(RETRY_PAUSES_S[min(attempt, len(RETRY_PAUSES_S) - 1)])
             attempt += 1
-        except Exception as error:  # noqa: BLE001  one end that can never be kept must not cost all other calls theirs
+        except Exception as error:
+            # One end that can never be kept must not cost all other calls theirs.
             log.critical("a call's end was lost: it cannot be kept", call_sid=end.call_sid, exc_info=error)
             return
         else:

@@ -58,9 +58,7 @@ class GeminiLiveProvider:
         self._headers = (("x-goog-api-key", api_key),)
         self._model = model
         self._open_deadline_s = open_deadline_s
-        if ssl_context is None and parts.scheme == "wss":
-            ssl_context = ssl.create_default_context()  # reads hundreds of certificates: once, not per call
-        self._ssl_context = ssl_context
+        self._ssl_context = ssl_context or default_ssl_context(parts.scheme)
 
     @asynccontextmanager
     async def open_stream(self, setup: SessionSetup) -> AsyncIterator[GeminiStream]:
@@ -78,6 +76,11 @@ class GeminiLiveProvider:
             if patience.cancelled_caught:
                 raise ModelRefused(f"no session within {self._open_deadline_s:.1f} s")
             yield GeminiStream(socket, setup.tenant.id)
+
+
+def default_ssl_context(scheme: str) -> ssl.SSLContext | None:
+    """Trusts the system's authorities, for ``wss``. It reads hundreds of certificates: once, not per call."""
+    return ssl.create_default_context() if scheme == "wss" else None
 
 
 async def begin_session(socket: ModelSocket, setup: SessionSetup, model: str) -> None:

@@ -71,6 +71,7 @@ class _Session:
         self._turn_id: int | None = None  # the caller's open turn
         self._generation: int | None = None  # of the response whose turn has not ended
         self._ended = False  # all of that response has been passed on
+        self._paused = False  # it waits for a tool: what it says then is a response of its own
         self._stale = False  # it was interrupted: the next end of a turn is its own
         self._muted = False  # and nothing new has been asked for, so any sound is its own too
 
@@ -134,7 +135,7 @@ class _Session:
                 await self._on_audio(mulaw)
             case TranscriptDelta(delta):
                 if not self._muted:
-                    await self._inbox.send(AgentTranscript(self._generation, delta))
+                    await self._inbox.send(AgentTranscript(None if self._paused else self._generation, delta))
             case GenerationComplete():
                 self._liveness.generation_complete()
                 await self._end_utterance()
@@ -148,6 +149,9 @@ class _Session:
             case _:
                 if isinstance(event, ToolCallRequested):
                     self._liveness.tool_pending(event.call_id)
+                    # The caller may hear a filler meanwhile: what comes after it must not belong to what came before.
+                    await self._end_utterance()
+                    self._paused = self._generation is not None
                 elif isinstance(event, ToolCallsCancelled):
                     self._liveness.tools_cancelled(event.call_ids)
                 await self._inbox.send(event)
@@ -158,13 +162,14 @@ class _Session:
         now = trio.current_time()
         self._liveness.sound(now)
         if self._generation is None or self._ended:  # a late piece after the end is a response of its own: it is heard
-            self._generation, self._ended, self._stale = self._next_generation(), False, False
+            self._generation = self._next_generation()
+            self._ended = self._paused = self._stale = False
             self._plan()
             await self._inbox.send(ResponseStarted(self._generation, now))
         await self._playout.send(PlayAudio(self._generation, mulaw))
 
     async def _on_turn_complete(self, reason: str) -> None:
-        stale, self._stale, self._muted = self._stale, False, False
+        stale, self._stale, self._muted, self._paused = self._stale, False, False, False
         if not stale:
             self._liveness.turn_complete()
         await self._end_utterance()

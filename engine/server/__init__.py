@@ -1,4 +1,5 @@
-"""The gateway application: HTTP for the carrier, the media plane's front door, health.
+"""Who comes in? HTTP for the carrier, the media plane's front door, health.
 
-May import: call and below. ``app.py`` is the composition root. Tested over real sockets.
+May import: call and below. ``compose.py`` is the composition root, ``app.py`` the gateway as a whole. Tested over real
+sockets.
 """

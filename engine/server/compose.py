@@ -30,7 +30,9 @@ from engine.fallback.prompts import PromptLibrary
 from engine.log import get_logger
 from engine.metrics import Metrics
 from engine.model import setup as model_setup
+from engine.model.gemini_listener import GeminiListenProvider
 from engine.model.gemini_live import GeminiLiveProvider
+from engine.model.listener import ListenProvider
 from engine.model.provider import ModelProvider
 from engine.retrieval.lexical import MemorySearch
 from engine.server.ports import Gateway
@@ -78,6 +80,14 @@ def providers(settings: Settings) -> Mapping[str, ModelProvider]:
     return found
 
 
+def listener(settings: Settings) -> ListenProvider | None:
+    """What writes down the caller's words; None without a key, or where the transcribe model is ``off``."""
+    if settings.gemini_api_key is None or settings.gemini_transcribe_model == "off":
+        return None
+    url = str(settings.gemini_transcribe_url or settings.gemini_url).rstrip("/")
+    return GeminiListenProvider(url, settings.gemini_api_key.get_secret_value(), settings.gemini_transcribe_model)
+
+
 @asynccontextmanager
 async def open_gateway(
     settings: Settings,
@@ -122,6 +132,7 @@ async def open_gateway(
             new_vad=WebRtcVad,
             metrics=metrics,
             observe=observe,
+            listener=listener(settings),
         )
         switchboard = Switchboard(
             services=services, ends=ends_send, max_calls=settings.max_calls, wall_clock=lambda: now().isoformat()

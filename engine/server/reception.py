@@ -30,7 +30,7 @@ from engine.wire import twiml
 
 RECOVERIES = 3
 BACK_OFF_S = (0.0, 0.5, 1.5)  # before each recovery; the carrier waits up to 15 s for an answer
-HOLD_S = 2
+HOLD_S = 1  # the least that can be said; a caller whose stream was displaced waits for it in silence
 TERMINAL = frozenset({"completed", "busy", "no-answer", "failed", "canceled"})
 NOT_IN_SERVICE = "Sorry, this number is not in service. Please check it and call again. Goodbye."
 APOLOGY = "Sorry, we cannot take your call right now. Please call again in a few minutes. Goodbye."
@@ -114,12 +114,13 @@ class Reception:
         # A worker that never saw this call before must know it from here on: an attempt is counted on what is known.
         switchboard.ring(call_sid, tenant.id, request.get("From"), request.get("To"))
         attempt = switchboard.note_attempt(call_sid)
+        if state is EndState.LIVE:
+            # Whatever the caller is told next: an old line must not end, or transfer, a call that has left it.
+            await self._entrance.end_old(call_sid, "the carrier asks for a recovery")
         if attempt > RECOVERIES:
             log.warning("call given up to the static script", call_sid=call_sid, attempts=attempt - 1)
             return self._static(tenant, "given_up")
         await trio.sleep(BACK_OFF_S[attempt - 1])
-        if state is EndState.LIVE:
-            await self._entrance.end_old(call_sid, "the carrier asks for a recovery")
         admission = self._admission(tenant)
         if admission is not Admission.ADMITTED:
             return self._static(tenant, str(admission))

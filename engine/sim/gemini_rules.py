@@ -16,15 +16,10 @@ from numpy.typing import NDArray
 
 from engine.sim.gemini_schema import Refusal, read_fields
 
-MODELS = frozenset(
-    {
-        "models/gemini-3.8-live",
-        "models/gemini-3.8-live-extended-thinking",
-        "models/gemini-3.1-flash-live-preview",
-        "models/gemini-2.5-flash-native-audio-preview-12-2025",
-    }
-)
-_THINKERS = frozenset({"models/gemini-3.8-live-extended-thinking"})
+_THINKERS = {"models/gemini-3.8-live-extended-thinking"}
+_TRANSCRIBERS = {"models/gemini-3.5-transcribe-live"}
+_OLDER = {"models/gemini-3.1-flash-live-preview", "models/gemini-2.5-flash-native-audio-preview-12-2025"}
+MODELS = frozenset({"models/gemini-3.8-live"} | _OLDER | _THINKERS | _TRANSCRIBERS)
 _MIME = re.compile(r"audio/pcm(?:;\s*rate=(\d{4,6}))?")
 _TOOL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
 
@@ -45,6 +40,11 @@ class Setup:
     instruction: str
     tools: tuple[str, ...]
     raw: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def listens_only(self) -> bool:
+        """It writes down what it hears and answers nothing."""
+        return self.model in _TRANSCRIBERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +232,10 @@ def _setup(body: Mapping[str, Any]) -> Setup:
     model = body["model"]
     if model not in MODELS:
         raise Refusal(f"{model} is not found for API version, or is not supported for bidiGenerateContent", 1008)
-    thinking = body.get("generationConfig", {}).get("thinkingConfig", {})
+    generation = body.get("generationConfig", {})
+    if generation.get("responseModalities", ["AUDIO"]) != ["TEXT" if model in _TRANSCRIBERS else "AUDIO"]:
+        raise Refusal("response_modalities: not supported by this model")
+    thinking = generation.get("thinkingConfig", {})
     if ("thinkingLevel" in thinking) != (model in _THINKERS):
         raise Refusal(f"thinking_level is {'needed' if model in _THINKERS else 'not supported'} by this model")
     realtime = body.get("realtimeInputConfig", {})

@@ -152,7 +152,7 @@ _TOOL = fields({"functionDeclarations": many(_FUNCTION, least=1), "googleSearch"
 _VOICE = fields({"prebuiltVoiceConfig": fields({"voiceName": text}), "replicatedVoiceConfig": anything})
 _GENERATION = fields(
     {
-        "responseModalities": many(choice("AUDIO"), least=1),
+        "responseModalities": many(choice("AUDIO", "TEXT"), least=1),
         "speechConfig": fields({"voiceConfig": _VOICE, "languageCode": text}),
         "temperature": number,
         "topP": number,

@@ -106,6 +106,8 @@ class Reader:
             case ActivityStart():
                 await self._begin()
             case ActivityEnd() | AudioStreamEnd():
+                if self._vad is not None:
+                    self._vad.reset()
                 if self._activity is not None:
                     await self._commit(self._activity)
             case TextIn(text):
@@ -230,6 +232,9 @@ class Reader:
     async def _commit(self, activity: Activity) -> None:
         self._activity = None
         turn = self._close_turn(activity)
+        if self._stage.setup.listens_only:
+            await self._transcribe(turn.transcript or "")
+            return
         await self._stage.take_turn_moods()
         if self._stage.stay_silent():
             return

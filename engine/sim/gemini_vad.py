@@ -26,6 +26,12 @@ class EnergyDetector:
         self._run = 0
         self._speaking = False
 
+    def reset(self) -> None:
+        """The stream paused: whoever was speaking has stopped."""
+        self._before.clear()
+        self._rest = np.zeros(0, np.int16)
+        self._run, self._speaking = 0, False
+
     def feed(self, pcm: NDArray[np.int16]) -> Iterator[tuple[Change, NDArray[np.int16]]]:
         """What has changed, with the audio that belongs to it, in order; silence between utterances is kept back."""
         whole = np.concatenate((self._rest, pcm))

@@ -126,6 +126,12 @@ async def run_showcase(
         metrics=metrics,
         effects=Effects(1, len(booked), max(0, len(booked) - 1), max(0, 1 - len(booked))),
         handover_ms=[] if handover_ms is None else [handover_ms],
+        held_ms=[
+            moment["facts"]["held_ms"]
+            for end in ends
+            for moment in end.document["timeline"]
+            if moment["kind"] == "retrieved"
+        ],
         tasks_left=trio.lowlevel.current_statistics().tasks_living - tasks_before,
         sockets_left=_open_sockets() - sockets_before,
     )

@@ -38,12 +38,19 @@ STATUS_URL = "/twilio/status"
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A running world. ``plane`` drives the phones; the gateway has one of its own."""
+    """A running world.
+
+    Attributes:
+        model: the speaking one.
+        ear: the transcribe model that the listener uses.
+        plane: drives the phones; the gateway has one of its own.
+    """
 
     settings: Settings
     composed: Composed
     serving: Serving
     model: SimGemini
+    ear: SimGemini
     rest: CarrierRest
     account: CarrierAccount
     plane: MediaPlane
@@ -93,6 +100,9 @@ async def open_world(
     no_rest = httpx.Limits(max_keepalive_connections=0)
     async with trio.open_nursery() as peers, httpx.AsyncClient(trust_env=False, limits=no_rest) as http:
         model_url = await peers.start(model.serve)
+        # The transcribe model is a server of its own, so that moods and sessions of the speaking one stay countable.
+        ear = SimGemini(ear=model.ear, brain=model.manner.brain)
+        ear_url = await peers.start(ear.serve)
         rest_url = await peers.start(rest.serve)
         plane = MediaPlane()
         await peers.start(plane.run)
@@ -105,6 +115,7 @@ async def open_world(
                 "twilio_api_url": rest_url,
                 "gemini_api_key": API_KEY,
                 "gemini_url": model_url,
+                "gemini_transcribe_url": ear_url,
                 **settings,
             }
         )
@@ -118,6 +129,6 @@ async def open_world(
                 await serve_gateway(composed.gateway, shutdown=shutdown, listener=listener, task_status=task_status)
 
             where: Serving = await serving.start(serve)
-            yield World(told, composed, where, model, rest, account, plane, http, shutdown)
+            yield World(told, composed, where, model, ear, rest, account, plane, http, shutdown)
             serving.cancel_scope.cancel()
         peers.cancel_scope.cancel()

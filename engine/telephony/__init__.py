@@ -1,5 +1,5 @@
-"""The phone side of a call: the media plane, the line on it, ingress, jitter, egress, the carrier's REST.
+"""What is on the phone? The media plane, the line on it, ingress, jitter, egress, the carrier's REST.
 
-May import: messages, wire, audio and below (never model, fallback, retrieval, tools). Tested over real sockets with
-``sim.caller`` and over socket pairs under virtual time.
+May import: messages, wire, audio and below (never model, fallback, retrieval, tools). Tested over socket pairs and real
+sockets under virtual time.
 """

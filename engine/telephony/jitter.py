@@ -18,7 +18,16 @@ from engine.audio.jitter_buffer import JitterBuffer, JitterStatistics
 from engine.audio.speech import Endpoint, Onset, SpeechDetector
 from engine.audio.vad import SILENT_DBFS, Vad, is_faint, level_dbfs
 from engine.audio.windows import WindowBuilder
-from engine.messages import CallerAudio, FloorEvent, SpeechEnded, SpeechStarted, Uplink
+from engine.messages import (
+    CallerAudio,
+    CallerPaused,
+    FloorEvent,
+    ListenerInput,
+    OpenTurn,
+    SpeechEnded,
+    SpeechStarted,
+    Uplink,
+)
 from engine.metrics import Metrics
 from engine.telephony.line import MediaLine
 
@@ -35,8 +44,11 @@ class CallerAudioGate:
         windows: WindowBuilder,
         agent_sounding: Callable[[], bool],
         metrics: Metrics,
+        listener: trio.MemorySendChannel[ListenerInput] | None = None,
     ) -> None:
         self._inbox = inbox
+        self._listener = listener
+        self._turn_id = 0
         self._uplink: trio.MemorySendChannel[Uplink] | None = None
         self._buffer = JitterBuffer()
         self._vad = vad
@@ -53,9 +65,11 @@ class CallerAudioGate:
         self._windows.close()
         self._uplink = uplink
 
-    def open(self) -> None:
+    def open(self, turn_id: int = 0) -> None:
         """Send the pre-roll, then windows as they fill. Harmless where it is open."""
+        self._turn_id = turn_id
         if not self._windows.is_open:
+            self._let_listen(OpenTurn(turn_id))
             self._offer(self._windows.open())
 
     def close(self) -> None:
@@ -97,6 +111,8 @@ class CallerAudioGate:
                 rest = self._windows.flush()
                 if rest is not None:
                     self._offer(rest)
+                if self._windows.is_open:
+                    self._let_listen(CallerPaused(self._turn_id))
                 self._tell(SpeechEnded(at, decided_at, speech_ms))
             case None:
                 pass
@@ -104,12 +120,23 @@ class CallerAudioGate:
     def _offer(self, mulaw: bytes) -> None:
         if self._uplink is None or not mulaw:
             return
+        window = CallerAudio(mulaw)
+        self._let_listen(window)
         try:
-            self._uplink.send_nowait(CallerAudio(mulaw))
+            self._uplink.send_nowait(window)
         except (trio.WouldBlock, trio.BrokenResourceError, trio.ClosedResourceError):
             # Full: the model takes nothing; its liveness decides. Broken: the floor is just changing hands.
             self.refused_windows += 1
             self._metrics.dropped_messages.labels("uplink").inc()
+
+    def _let_listen(self, message: ListenerInput) -> None:
+        if self._listener is None:
+            return
+        try:
+            self._listener.send_nowait(message)
+        except (trio.WouldBlock, trio.BrokenResourceError):
+            # It is behind or being opened again: its turn goes without words, the call does not wait.
+            self._metrics.dropped_messages.labels("listener").inc()
 
     def _tell(self, event: SpeechStarted | SpeechEnded) -> None:
         try:

@@ -162,5 +162,5 @@ class MediaPlane:
         self.remove(member)
         try:
             member.on_fault(error)
-        except Exception as worse:  # noqa: BLE001  as above
+        except Exception as worse:
             log.error("a line could not be told that it failed", exc_info=worse)

@@ -58,6 +58,11 @@ def activity_start() -> bytes:
     return b'{"realtimeInput":{"activityStart":{}}}'
 
 
+def audio_stream_end() -> bytes:
+    """Nothing more for the moment: understand what there is. Only where the service detects activity itself."""
+    return b'{"realtimeInput":{"audioStreamEnd":true}}'
+
+
 def activity_end() -> bytes:
     """The caller is done: with manual detection this, and only this, lets the model answer."""
     return b'{"realtimeInput":{"activityEnd":{}}}'

@@ -118,6 +118,32 @@ class Phone:
                 raise AssertionError(f"the line said {event!r}")
 
 
+class Player:
+    """The carrier's playback: what comes is played at 1x, and a mark comes back when all before it was played."""
+
+    def __init__(self, phone: Phone) -> None:
+        self._phone = phone
+        self._seen = 0
+        self._played_at = 0.0
+        self._marks: list[tuple[float, str]] = []
+
+    def play(self, now: float) -> None:
+        """Take what came, and echo what is due."""
+        messages = self._phone.listen()
+        for message in messages[self._seen :]:
+            if message["event"] == "media":
+                sound = base64.b64decode(message["media"]["payload"])
+                self._played_at = max(self._played_at, now) + len(sound) / 8000
+            elif message["event"] == "mark":
+                self._marks.append((self._played_at, message["mark"]["name"]))
+            else:
+                self._played_at = now
+                self._marks = [(now, name) for _, name in self._marks]
+        self._seen = len(messages)
+        while self._marks and self._marks[0][0] <= now:
+            self._phone.mark(self._marks.pop(0)[1])
+
+
 @dataclass
 class Rig:
     """One line, its plane and its carrier."""
@@ -134,7 +160,7 @@ class Rig:
         return self
 
     def faults(self, kind: str) -> float:
-        return self.metrics.media_faults.labels(kind)._value.get()
+        return float(self.metrics.media_faults.labels(kind)._value.get())
 
     async def until(self, condition: Callable[[], bool], within_s: float = 1.0) -> None:
         """Let the plane turn until that is so."""

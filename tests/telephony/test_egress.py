@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 import trio
@@ -20,7 +20,7 @@ from engine.messages import (
     UtterancePlayed,
 )
 from engine.telephony.egress import Playout, run_egress
-from tests.telephony.carrier import Rig, open_line
+from tests.telephony.carrier import Player, Rig, open_line
 
 Clock = trio.testing.MockClock
 LEAD_MS = 400
@@ -39,7 +39,8 @@ class Speaking:
     commands: trio.MemorySendChannel[PlayoutCommand]
     inbox: trio.MemoryReceiveChannel[FloorEvent]
     ended: trio.Event
-    cuts: list[CutReport] = field(default_factory=list)
+    player: Player
+    cuts: list[CutReport]
 
     async def say(self, *commands: PlayoutCommand) -> None:
         for command in commands:
@@ -47,28 +48,11 @@ class Speaking:
         await trio.testing.wait_all_tasks_blocked()
 
     async def play(self, seconds: float) -> None:
-        """Play what comes at 1x for so long, and echo each mark when its turn has come."""
+        """Let the carrier play for so long."""
         until = trio.current_time() + seconds
         while trio.current_time() < until:
             await trio.sleep(0.02)
-            for name in self.carrier_due():
-                self.rig.phone.mark(name)
-
-    def carrier_due(self) -> list[str]:
-        before = 0.0
-        due = []
-        for message in self.rig.phone.listen():
-            if message["event"] == "media":
-                before += len(message["media"]["payload"]) * 3 / 4 / 8000
-            elif message["event"] == "mark" and message["mark"]["name"] not in self._echoed:
-                if trio.current_time() - self._first_at >= before:
-                    self._echoed.add(message["mark"]["name"])
-                    due.append(message["mark"]["name"])
-        return due
-
-    def __post_init__(self) -> None:
-        self._echoed: set[str] = set()
-        self._first_at = trio.current_time()
+            self.player.play(trio.current_time())
 
     async def told(self) -> list[FloorEvent]:
         await trio.testing.wait_all_tasks_blocked()
@@ -96,7 +80,7 @@ async def speaking(*, inbox_queued: int = 50) -> AsyncIterator[Speaking]:
 
         nursery.start_soon(egress)
         with commands_send, inbox_send, inbox:
-            yield Speaking(rig, playout, commands_send, inbox, ended, cuts)
+            yield Speaking(rig, playout, commands_send, inbox, ended, Player(rig.phone), cuts)
         nursery.cancel_scope.cancel()
 
 

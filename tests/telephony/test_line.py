@@ -1,52 +1,20 @@
 """A phone line over a real socket pair: what it carries, both ways, while all goes well."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import pytest
 import trio
 import trio.testing
 
-from engine.audio.pacer import Clear, Mark, Media, Send
+from engine.audio.pacer import Clear, Mark, Media
 from engine.errors import LineLost
 from engine.messages import KeyPressed, LineEvent
 from engine.telephony.ingress import run_ingress
 from engine.telephony.line import EARLY_FRAMES, KEYS_QUEUED
 from tests.telephony.carrier import FRAME, START, STREAM, mask_one, open_line
+from tests.telephony.parts import Ear, Mouth
 
 Clock = trio.testing.MockClock
-
-
-@dataclass
-class Ear:
-    """An inbound part that remembers."""
-
-    frames: list[tuple[int, bytes]] = field(default_factory=list)
-    pumps: list[float] = field(default_factory=list)
-
-    def insert(self, timestamp_ms: int, payload: bytes, now: float) -> None:
-        self.frames.append((timestamp_ms, payload))
-
-    def pump(self, now: float) -> None:
-        self.pumps.append(now)
-
-
-@dataclass
-class Mouth:
-    """An outbound part with something to say."""
-
-    queue: list[Send] = field(default_factory=list)
-    marks: list[str] = field(default_factory=list)
-    asked_at: list[float] = field(default_factory=list)
-
-    def due(self, now: float) -> Sequence[Send]:
-        self.asked_at.append(now)
-        said, self.queue = self.queue, []
-        return said
-
-    def on_mark(self, name: str, now: float) -> None:
-        self.marks.append(name)
 
 
 async def test_the_start_is_told_with_its_parameters(autojump_clock: Clock) -> None:

@@ -15,7 +15,7 @@ from engine.telephony.line import CLOSE_HANDSHAKE_S, FAULTS_TOLERATED, LARGEST_M
 from engine.telephony.plane import MediaPlane
 from tests.leaks import open_sockets
 from tests.telephony.carrier import FRAME, Phone, Rig, end_of, open_line
-from tests.telephony.test_line import Ear, Mouth
+from tests.telephony.parts import Ear, Mouth
 
 Clock = trio.testing.MockClock
 
@@ -218,8 +218,8 @@ async def test_closing_waits_a_second_for_a_peer_that_does_not_answer(autojump_c
         assert [code for code, _ in rig.phone.closes] == [1001]
         assert rig.plane.statistics().members == 0
         await rig.line.aclose()
+        await trio.testing.wait_all_tasks_blocked()
         with pytest.raises(trio.ClosedResourceError):
-            await trio.testing.wait_all_tasks_blocked()
             rig.line._controls_send.send_nowait(None)  # type: ignore[arg-type]
     assert open_sockets() == before
 

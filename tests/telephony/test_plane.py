@@ -22,7 +22,7 @@ Clock = trio.testing.MockClock
 class Member:
     """A socket on the plane that remembers, and may be told to fail."""
 
-    socket: socket.socket
+    own: socket.socket
     peer: socket.socket
     ticks: list[float] = field(default_factory=list)
     read: bytes = b""
@@ -33,12 +33,12 @@ class Member:
     at_tick: Callable[[], None] = lambda: None
 
     def fileno(self) -> int:
-        return self.socket.fileno()
+        return self.own.fileno()
 
     def on_readable(self, now: float) -> None:
         if self.fails_to_read:
             raise ZeroDivisionError("reading")
-        self.read += self.socket.recv(100)
+        self.read += self.own.recv(100)
 
     def on_tick(self, now: float) -> None:
         self.ticks.append(now)
@@ -59,7 +59,7 @@ def members(count: int) -> Iterator[list[Member]]:
         yield made
     finally:
         for member in made:
-            member.socket.close()
+            member.own.close()
             member.peer.close()
 
 
@@ -163,7 +163,7 @@ async def test_a_member_that_closed_its_socket_too_early_ends_nobody_else(autoju
     with members(2) as (bad, good):
         plane.add(bad)
         plane.add(good)
-        bad.at_tick = bad.socket.close
+        bad.at_tick = bad.own.close
         bad.fails_to_tick = True
         async with turning(plane):
             await trio.sleep(0.2)

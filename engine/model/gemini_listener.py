@@ -1,0 +1,118 @@
+"""The listener over Gemini's transcribe model: a Live session that only writes down what it hears.
+
+Its detection of speech must be automatic; ``audioStreamEnd`` asks for what is still missing as soon as our endpointer
+has decided. Text comes as partials that replace each other, and as deltas that stay.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import trio
+
+from engine.audio import g711
+from engine.audio.resample import Resampler
+from engine.errors import ConfigurationError, ModelGarbled, ModelLost, ModelProtocolFault, ModelRefused
+from engine.messages import CallerAudio
+from engine.model.gemini_live import PATH, default_ssl_context
+from engine.model.stream import ModelSocket, open_websocket
+from engine.wire import gemini_live as codec
+from engine.wire.gemini_live_events import InputTranscript, InterimTranscript, SetupComplete
+
+PAUSE_MS = 1000  # the service's own, as a last resort: our endpointer decides earlier, and flushes
+FAULTS_TOLERATED = 5
+
+
+class GeminiListenProvider:
+    """Google's transcribe model, or whatever speaks the protocol at ``url``; parameters as ``GeminiLiveProvider``."""
+
+    name: Final = "gemini-transcribe"
+
+    def __init__(self, url: str, api_key: str, model: str, *, open_deadline_s: float = 4.0) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"ws", "wss"} or not parts.hostname:
+            raise ConfigurationError(f"the listener's URL must be ws://… or wss://… with a host, not {url!r}")
+        self._url = url.rstrip("/") + PATH
+        self._headers = (("x-goog-api-key", api_key),)
+        self._model = model if "/" in model else f"models/{model}"
+        self._open_deadline_s = open_deadline_s
+        self._ssl_context = default_ssl_context(parts.scheme)
+
+    @asynccontextmanager
+    async def open_listener(self) -> AsyncIterator["GeminiListenStream"]:
+        """See ``ListenProvider``."""
+        deadline = trio.current_time() + self._open_deadline_s
+        async with open_websocket(
+            self._url, self._headers, ssl_context=self._ssl_context, deadline_s=self._open_deadline_s
+        ) as socket:
+            with trio.CancelScope(deadline=deadline) as patience:
+                await _begin(socket, self._fields())
+            if patience.cancelled_caught:
+                raise ModelRefused(f"no listener within {self._open_deadline_s:.1f} s")
+            yield GeminiListenStream(socket)
+
+    def _fields(self) -> dict[str, Any]:
+        return {
+            "model": self._model,
+            "generationConfig": {"responseModalities": ["TEXT"]},
+            "realtimeInputConfig": {"automaticActivityDetection": {"disabled": False, "silenceDurationMs": PAUSE_MS}},
+            "inputAudioTranscription": {},
+        }
+
+
+async def _begin(socket: ModelSocket, fields: dict[str, Any]) -> None:
+    try:
+        await socket.send(codec.setup(fields))
+        while not any(isinstance(event, SetupComplete) for event in codec.decode(await socket.receive())):
+            pass
+    except (ModelLost, ModelProtocolFault) as error:
+        raise ModelRefused(f"set-up failed: {error}") from error
+
+
+class GeminiListenStream:
+    """One open transcription; see ``ListenStream``."""
+
+    def __init__(self, socket: ModelSocket) -> None:
+        self._socket = socket
+        self._resampler = Resampler(g711.SAMPLE_RATE_HZ, codec.INPUT_RATE_HZ)
+        self._kept = self._partial = ""
+
+    async def open_turn(self) -> None:
+        """See ``ListenStream``."""
+        await trio.lowlevel.checkpoint()
+        self._resampler.reset()
+        self._kept = self._partial = ""
+
+    async def send_audio(self, window: CallerAudio) -> None:
+        """See ``ListenStream``."""
+        pcm = self._resampler.process(g711.decode(window.mulaw))
+        if pcm.size:
+            await self._socket.send(codec.audio_message(pcm.astype("<i2", copy=False).tobytes()))
+
+    async def flush(self) -> None:
+        """See ``ListenStream``."""
+        await self._socket.send(codec.audio_stream_end())
+
+    async def texts(self) -> AsyncGenerator[str, None]:
+        """See ``ListenStream``."""
+        faults = 0
+        while True:
+            message = await self._socket.receive()
+            try:
+                events = codec.decode(message)
+            except ModelProtocolFault as fault:
+                faults += 1
+                if faults > FAULTS_TOLERATED:
+                    raise ModelGarbled(str(fault)) from fault
+                continue
+            for event in events:
+                match event:
+                    case InterimTranscript(text):
+                        self._partial = text
+                    case InputTranscript(text=delta):
+                        self._kept, self._partial = self._kept + delta, ""
+                    case _:
+                        continue
+                if said := " ".join(f"{self._kept} {self._partial}".split()):
+                    yield said

@@ -1,0 +1,114 @@
+"""The listener: what is the caller saying, while they are saying it?
+
+It hears the same windows as the speaking model, on a stream of its own, and tells the turn-keeper the text so far:
+retrieval begins before the caller has finished. It never speaks and decides nothing. Without it turns are committed
+without notes, so it is opened again for as long as the call lasts, and nobody waits for it.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, aclosing
+from typing import Protocol
+
+import trio
+
+from engine.errors import ModelLost
+from engine.log import get_logger
+from engine.messages import CallerAudio, CallerPaused, FloorEvent, ListenerInput, OpenTurn, WordsHeard
+from engine.metrics import Metrics
+
+PAUSES_S = (0.0, 0.5, 2.0, 5.0)  # before each attempt; the last repeats
+
+log = get_logger("model.listener")
+
+
+class ListenStream(Protocol):
+    """One open transcription. Every method may raise ``ModelLost``."""
+
+    async def open_turn(self) -> None:
+        """Words from here on are of a new turn."""
+
+    async def send_audio(self, window: CallerAudio) -> None:
+        """A window of the open turn."""
+
+    async def flush(self) -> None:
+        """The caller paused: what was said so far is to be understood now."""
+
+    def texts(self) -> AsyncGenerator[str, None]:
+        """The turn's whole text, whenever it becomes better; ends only by raising ``ModelLost``."""
+
+
+class ListenProvider(Protocol):
+    """A transcription service, configured."""
+
+    @property
+    def name(self) -> str:
+        """For logs and metrics."""
+
+    def open_listener(self) -> AbstractAsyncContextManager[ListenStream]:
+        """Open a stream.
+
+        Raises:
+            ModelRefused: it could not be opened.
+        """
+
+
+async def run_listener(
+    *,
+    provider: ListenProvider,
+    heard: trio.MemoryReceiveChannel[ListenerInput],
+    inbox: trio.MemorySendChannel[FloorEvent],
+    metrics: Metrics,
+) -> None:
+    """Transcribe until ``heard`` is closed by its sender, over as many streams as that takes.
+
+    Args:
+        heard: sent without waiting, and refused when full: a listener that is behind loses windows, the call does not.
+        inbox: gets ``WordsHeard``.
+    """
+    async with heard, inbox:
+        attempt = 0
+        while True:
+            try:
+                async with provider.open_listener() as stream:
+                    attempt = 0
+                    await _transcribe(stream, heard, inbox)
+                    return
+            except* ModelLost as group:
+                metrics.model_lost.labels(provider.name, "listener").inc()
+                log.warning("the listener was lost", detail=str(group.exceptions[0]))
+            await trio.sleep(PAUSES_S[min(attempt, len(PAUSES_S) - 1)])
+            attempt += 1
+            _forget(heard)
+
+
+async def _transcribe(
+    stream: ListenStream, heard: trio.MemoryReceiveChannel[ListenerInput], inbox: trio.MemorySendChannel[FloorEvent]
+) -> None:
+    turn_id = 0
+
+    async def tell() -> None:
+        async with aclosing(stream.texts()) as texts:
+            async for text in texts:
+                await inbox.send(WordsHeard(turn_id, text))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(tell)
+        async for message in heard:
+            match message:
+                case OpenTurn():
+                    turn_id = message.turn_id
+                    await stream.open_turn()
+                case CallerAudio():
+                    await stream.send_audio(message)
+                case CallerPaused():
+                    await stream.flush()
+        nursery.cancel_scope.cancel()
+
+
+def _forget(heard: trio.MemoryReceiveChannel[ListenerInput]) -> None:
+    """What waited while nobody listened is half a turn: worse than nothing."""
+    while True:
+        try:
+            heard.receive_nowait()
+        except (trio.WouldBlock, trio.EndOfChannel):
+            return

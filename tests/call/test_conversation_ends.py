@@ -1,0 +1,316 @@
+"""How a tenure ends or is rescued: unanswered turns, tools, fillers, wishes, and a session that will be closed."""
+
+import pytest
+import trio
+import trio.testing
+
+from engine.call.conversation import STILL_THERE
+from engine.call.deadlines import ASKED_TWICE, EXPIRY_MARGIN_S, LONGEST_TURN_S, SILENCE_S, WISH_S
+from engine.call.desk import AgentEnds, CallDesk, PersonWanted, SessionOver
+from engine.errors import ModelStalled
+from engine.messages import (
+    CallerTranscript,
+    Effect,
+    EndUtterance,
+    Floor,
+    KeyPressed,
+    PlayAudio,
+    ResponseFinished,
+    ResponseStarted,
+    ResumeHandle,
+    SessionExpiring,
+    Speak,
+    ToolCall,
+    ToolCallRequested,
+    ToolCallsCancelled,
+    ToolResult,
+    ToolStarted,
+    UsageReported,
+    UtterancePlayed,
+)
+from engine.tenants.tenant import Person
+from tests.call.floor import Talk, commits, of, prompts, talking
+
+Clock = trio.testing.MockClock
+PERSON = Person(name="Ann", number="+15550100200")
+RESULT = ToolResult("call-1", "look", {"status": "ok", "message": "found"})
+
+
+def test_a_later_wish_replaces_an_earlier_one() -> None:
+    desk = CallDesk()
+    assert desk.wish is None
+    desk.request_end("bye")
+    assert desk.wish == AgentEnds("bye")
+    desk.request_transfer(PERSON)
+    assert desk.wish == PersonWanted(PERSON)
+
+
+# --- unanswered ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_turn_that_ends_without_a_sound_is_nudged_once_and_then_the_model_is_lost(
+    autojump_clock: Clock,
+) -> None:
+    async with talking() as talk:
+        await talk.greeted()
+        await talk.asks("okay")
+        talk.up()
+        await talk.tell(ResponseFinished(None, "MAX_TOKENS"))
+        (nudge,) = talk.up()
+        assert isinstance(nudge, Speak)
+        assert nudge.turn_id == 1
+        assert not talk.over.is_set()
+        await talk.tell(ResponseFinished(None))
+        assert isinstance(talk.lost, ModelStalled)
+
+
+async def test_a_sound_or_a_new_turn_makes_the_next_nudge_a_first_one(autojump_clock: Clock) -> None:
+    async with talking() as talk:
+        await talk.greeted()
+        for _ in range(3):
+            await talk.asks("okay")
+            await talk.tell(ResponseFinished(None))
+            await talk.answers(talk.next_generation())
+        await talk.asks("okay")
+        await talk.tell(ResponseFinished(None))
+        await talk.asks("okay")
+        await talk.tell(ResponseFinished(None))
+        assert talk.lost is None
+        assert len(of(talk.up(), Speak)) == 5
+
+
+async def test_a_turn_that_ends_while_a_tool_runs_is_not_unanswered(autojump_clock: Clock) -> None:
+    async with talking() as talk:
+        await talk.greeted()
+        await talk.asks("okay")
+        talk.up()
+        await talk.tell(ToolCallRequested("call-1", "look", {}), ResponseFinished(None))
+        assert talk.up() == []
+        assert "unanswered" not in talk.kinds()
+
+
+async def test_an_empty_end_while_the_caller_speaks_is_nothing(autojump_clock: Clock) -> None:
+    async with talking() as talk:
+        await talk.greeted()
+        await talk.starts()
+        talk.up()
+        await talk.tell(ResponseFinished(None), ResponseFinished(None))
+        assert talk.up() == []
+        assert talk.lost is None
+
+
+# --- tools -----------------------------------------------------------------------------------------------------------
+
+
+async def thinking(talk: Talk) -> Talk:
+    await talk.greeted()
+    await talk.asks("okay")
+    talk.up()
+    return talk
+
+
+async def test_a_tool_call_goes_to_the_executor_and_its_result_to_the_model(autojump_clock: Clock) -> None:
+    async with talking() as talk:
+        await thinking(talk)
+        await talk.tell(ToolCallRequested("call-1", "look", {"what": "a"}))
+        assert talk.called() == [ToolCall("acme", "CA1", 1, "call-1", "look", {"what": "a"})]
+        await talk.tell(RESULT)
+        assert talk.up() == [RESULT]
+        assert [kind for kind in talk.kinds() if kind.startswith("tool")] == ["tool_call", "tool_result"]
+
+
+async def test_a_result_that_this_session_never_asked_for_stays_here(autojump_clock: Clock) -> None:
+    async with talking() as talk:
+        await thinking(talk)
+        await talk.tell(RESULT)
+        assert talk.up() == []
+        assert "tool_result" in talk.kinds()
+
+
+async def test_a_cancelled_call_is_called_off_and_its_late_result_still_told(autojump_clock: Clock) -> None:
+    async with talking() as talk:
+        await thinking(talk)
+        await talk.tell(ToolCallRequested("call-1", "look", {}), ToolCallsCancelled(("call-1",)))
+        assert talk.called()[1:] == [ToolCallsCancelled(("call-1",))]
+        await talk.tell(RESULT)
+        assert talk.up() == [RESULT]
+
+
+@pytest.mark.parametrize("settled", [RESULT, ToolCallsCancelled(("call-1",))])
+async def test_the_floor_is_the_agents_while_a_tool_runs(
+    settled: ToolResult | ToolCallsCancelled, autojump_clock: Clock
+) -> None:
+    async with talking() as talk:
+        await thinking(talk)
+        generation = talk.next_generation()
+        await talk.tell(ResponseStarted(generation, trio.current_time()), ToolCallRequested("call-1", "look", {}))
+        await talk.tell(ResponseFinished(generation), UtterancePlayed(generation, 300))
+        assert talk.record.floor is Floor.AGENT
+        await talk.tell(settled)
+        assert talk.record.floor is Floor.NOBODY
+
+
+# --- fillers ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_tool_that_takes_a_while_is_announced(autojump_clock: Clock) -> None:
+    async with talking() as talk:
+        await thinking(talk)
+        await talk.tell(ToolStarted("call-1", "look", Effect.READS, "Let me look."))
+        play, end = talk.out()
+        assert isinstance(play, PlayAudio)
+        assert play.mulaw == prompts().fillers["Let me look."]
+        assert end == EndUtterance(play.generation)
+        assert talk.record.timeline[-1].kind == "filler"
+
+
+@pytest.mark.parametrize("text", ["", "a line that was never rendered"])
+async def test_a_tool_without_a_filler_is_not_announced(text: str, autojump_clock: Clock) -> None:
+    async with talking() as talk:
+        await thinking(talk)
+        await talk.tell(ToolStarted("call-1", "look", Effect.READS, text))
+        assert talk.out() == []
+
+
+async def test_nothing_is_said_over_the_agents_own_words(autojump_clock: Clock) -> None:
+    async with talking() as talk:
+        await thinking(talk)
+        talk.sounding = True
+        await talk.tell(ToolStarted("call-1", "look", Effect.READS, "Let me look."))
+        talk.talk.say_filler()
+        assert talk.out() == []
+
+
+async def test_a_slow_model_is_covered_for_only_while_it_owes_an_answer(autojump_clock: Clock) -> None:
+    async with talking() as talk:
+        await talk.greeted()
+        talk.talk.say_filler()
+        await talk.starts()
+        talk.talk.say_filler()
+        assert of(talk.out(), PlayAudio) == []
+        await talk.stops()
+        talk.talk.say_filler()
+        assert [command.mulaw for command in of(talk.out(), PlayAudio)] == [prompts().filler]
+
+
+async def test_a_full_playout_needs_no_filler(autojump_clock: Clock) -> None:
+    async with talking(playout_queued=0) as talk:
+        await thinking(talk)
+        talk.talk.say_filler()
+        assert talk.metrics.dropped_messages.labels("playout")._value.get() == 1
+        assert "filler" not in talk.kinds()
+
+
+# --- wishes ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_wish_is_granted_when_the_agents_last_words_were_heard(autojump_clock: Clock) -> None:
+    async with talking() as talk:
+        await thinking(talk)
+        await talk.tell(ToolCallRequested("call-1", "end_call", {}))
+        talk.desk.request_end("bye")
+        generation = talk.next_generation()
+        await talk.tell(RESULT, ResponseStarted(generation, trio.current_time()), ResponseFinished(generation))
+        await trio.sleep(WISH_S - 1)
+        assert not talk.over.is_set()
+        await talk.tell(UtterancePlayed(generation, 300))
+        assert talk.end == AgentEnds("bye")
+        assert talk.desk.wish is None
+
+
+async def test_a_wish_of_an_agent_that_never_stops_is_granted_when_patience_ends(autojump_clock: Clock) -> None:
+    async with talking() as talk:
+        await thinking(talk)
+        talk.desk.request_transfer(PERSON)
+        asked_at = trio.current_time()
+        await talk.tell(ResponseStarted(talk.next_generation(), asked_at))
+        for _ in range(20):
+            await trio.sleep(WISH_S / 10)
+            if not talk.over.is_set():
+                await talk.tell(KeyPressed("1"))
+        assert talk.end == PersonWanted(PERSON)
+        assert talk.ended_at == pytest.approx(asked_at + WISH_S, abs=0.01)
+
+
+# --- a session that will be closed -----------------------------------------------------------------------------------
+
+
+async def test_a_session_that_must_end_is_left_at_the_next_quiet_moment(autojump_clock: Clock) -> None:
+    async with talking() as talk:
+        await thinking(talk)
+        await talk.tell(SessionExpiring(30.0))
+        assert not talk.over.is_set()
+        await talk.answers(talk.next_generation())
+        assert talk.end == SessionOver()
+
+
+async def test_a_session_that_must_end_while_nobody_speaks_is_left_at_once(autojump_clock: Clock) -> None:
+    async with talking() as talk:
+        await talk.greeted()
+        await talk.tell(SessionExpiring(30.0))
+        assert talk.end == SessionOver()
+
+
+@pytest.mark.parametrize(("left_s", "waits_s"), [(10.0, 10.0 - EXPIRY_MARGIN_S), (1.0, 0.0)])
+async def test_a_session_that_is_never_quiet_is_left_before_it_is_closed(
+    left_s: float, waits_s: float, autojump_clock: Clock
+) -> None:
+    async with talking() as talk:
+        await talk.greeted()
+        await talk.starts()
+        told_at = trio.current_time()
+        await talk.tell(SessionExpiring(left_s))
+        await talk.over.wait()
+        assert talk.end == SessionOver()
+        assert talk.ended_at == pytest.approx(told_at + waits_s)
+
+
+async def test_a_wish_goes_before_a_session_that_must_end(autojump_clock: Clock) -> None:
+    async with talking() as talk:
+        await thinking(talk)
+        talk.desk.request_end("bye")
+        await talk.tell(SessionExpiring(30.0))
+        await talk.answers(talk.next_generation())
+        assert talk.end == AgentEnds("bye")
+
+
+# --- waiting for what may never come ---------------------------------------------------------------------------------
+
+
+async def test_a_caller_who_says_nothing_is_asked_and_in_the_end_let_go(autojump_clock: Clock) -> None:
+    async with talking() as talk:
+        await talk.greeted()
+        asked = 0
+        while not talk.over.is_set():
+            before = trio.current_time()
+            await trio.sleep(SILENCE_S + 0.1)
+            if said := talk.up():
+                assert said == [Speak(0, STILL_THERE)]
+                asked += 1
+                await talk.answers(talk.next_generation())
+            assert trio.current_time() - before < 2 * SILENCE_S
+        assert asked == ASKED_TWICE
+        assert isinstance(talk.end, AgentEnds)
+
+
+async def test_a_line_that_never_pauses_is_answered_all_the_same(autojump_clock: Clock) -> None:
+    async with talking() as talk:
+        await talk.greeted()
+        await talk.starts()
+        await talk.tell(CallerTranscript("hello over all this noise", False))
+        await trio.sleep(LONGEST_TURN_S - 0.1)
+        assert commits(talk.up()) == []
+        await trio.sleep(1)
+        assert [commit.turn_id for commit in commits(talk.up())] == [1]
+        assert "endless" in talk.kinds()
+
+
+# --- what is only noted ----------------------------------------------------------------------------------------------
+
+
+async def test_handles_keys_and_usage_are_kept(autojump_clock: Clock) -> None:
+    async with talking() as talk:
+        await talk.tell(ResumeHandle("h1"), KeyPressed("5"), UsageReported({"total": 12}))
+        assert talk.record.handle == "h1"
+        assert [moment.text for moment in talk.record.timeline if moment.kind == "key"] == ["5"]
+        assert talk.record.timeline[-1].facts == {"tokens": {"total": 12}}

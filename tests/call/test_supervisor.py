@@ -1,0 +1,277 @@
+"""The tree: what each failure means for its call, and that it means nothing for any other."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+import trio
+import trio.testing
+
+from engine.call.outcome import OutcomeClass, Reason
+from engine.errors import ModelClosed, ModelRefused
+from engine.messages import Notes, Passage, ResumeHandle, TimedOut, ToolCallRequested
+from engine.model.provider import AudioDelta, StreamEvent
+from engine.retrieval.lexical import MemorySearch
+from engine.store.memory_ledger import MemoryLedger
+from tests.call.caller import PARKING, TENANT, FakeCarrier, on_call
+from tests.call.model import FakeModel, Session, says
+from tests.telephony.parts import LevelVad
+
+Clock = trio.testing.MockClock
+
+
+async def test_a_caller_who_hangs_up_ends_the_call_well(autojump_clock: Clock) -> None:
+    async with on_call(FakeModel(hears=[PARKING])) as call:
+        await call.quiet()
+        await call.say()
+        await call.quiet()
+        outcome = await call.hang_up()
+    assert (outcome.outcome, outcome.reason) == (OutcomeClass.SUCCESS, Reason.CALLER_HUNG_UP)
+    assert call.record.outcome is outcome
+    (commit,) = call.model.sessions[0].commits
+    assert isinstance(commit.outcome, Notes)
+    assert [line["text"] for line in call.record.transcript()] == ["Hello.", PARKING, "An answer."]
+    assert len(call.session.heard) >= 8 * 600
+    assert call.services.metrics.total(call.services.metrics.crashes) == 0
+
+
+async def test_a_line_that_breaks_is_the_callers_side(autojump_clock: Clock) -> None:
+    async with on_call() as call:
+        await call.quiet()
+        call.rig.phone.close(1001)
+        outcome = await call.end()
+    assert (outcome.outcome, outcome.reason) == (OutcomeClass.CLIENT, Reason.LINE_BROKEN)
+
+
+async def test_words_that_the_caller_did_not_hear_are_not_on_record(autojump_clock: Clock) -> None:
+    long_answer = "one two three four five six seven eight nine ten"
+    async with on_call(FakeModel(answer=lambda session: says(long_answer, 10_000))) as call:
+        await call.quiet()
+        await call.say()
+        await call.until(lambda: call.record.floor == "agent")
+        await trio.sleep(4.5)
+        await call.hang_up()
+    (answer,) = [line for line in call.record.transcript() if line["turn"] == 1]
+    assert answer["text"] == "one two three four"
+    assert answer["cut"]
+
+
+# --- the phone's side crashes ----------------------------------------------------------------------------------------
+
+
+class BrokenVad(LevelVad):
+    """Fails at the first sound."""
+
+    def is_speech(self, pcm: bytes) -> bool:
+        if super().is_speech(pcm):
+            raise ZeroDivisionError("a bug in the detector")
+        return False
+
+
+async def test_a_crash_on_the_media_plane_ends_its_own_call_alone(autojump_clock: Clock) -> None:
+    async with on_call() as other, on_call(new_vad=BrokenVad) as call:
+        await call.quiet()
+        call.speaking = True
+        outcome = await call.end()
+        assert (outcome.outcome, outcome.reason) == (OutcomeClass.SERVER, Reason.CRASHED)
+        assert "a bug in the detector" in outcome.detail
+        await other.say()
+        await other.quiet()
+        assert len(other.session.commits) == 1
+        assert (await other.hang_up()).reason is Reason.CALLER_HUNG_UP
+
+
+async def test_a_crash_of_egress_ends_the_call_with_an_outcome_and_a_count(autojump_clock: Clock) -> None:
+    wrong = AudioDelta(cast(Any, "not bytes"))
+    async with on_call(FakeModel(answer=lambda session: [wrong])) as call:
+        await call.quiet()
+        await call.say()
+        outcome = await call.end()
+    assert (outcome.outcome, outcome.reason) == (OutcomeClass.SERVER, Reason.CRASHED)
+    assert call.crashes("call") == 1
+
+
+async def test_whatever_watches_a_call_and_fails_ends_that_call_only(autojump_clock: Clock) -> None:
+    def observe(call_sid: str, moment: object) -> None:
+        raise ZeroDivisionError("a bug in whoever watches")
+
+    async with on_call(observe=observe) as call:
+        assert (await call.end()).reason is Reason.CRASHED
+        assert call.crashes("call") == 1
+
+
+# --- the slow lane crashes -------------------------------------------------------------------------------------------
+
+
+class CrashingSearch(MemorySearch):
+    """A bug, not a peer that fails, for as many searches as told."""
+
+    crashes = 1
+
+    async def search(self, tenant_id: str, text: str, *, limit: int) -> list[Passage]:
+        await trio.lowlevel.checkpoint()
+        if self.crashes:
+            self.crashes -= 1
+            raise ZeroDivisionError("a bug in the search")
+        return await super().search(tenant_id, text, limit=limit)
+
+
+async def test_a_retriever_that_crashes_is_restarted_and_the_call_goes_on(autojump_clock: Clock) -> None:
+    search = CrashingSearch([TENANT])
+    search.crashes = 4  # more than there are pauses
+    async with on_call(FakeModel(hears=[PARKING] * 6), search=search) as call:
+        await call.quiet()
+        for _ in range(6):
+            await call.say()
+            await call.quiet()
+            await trio.sleep(2.5)
+        await call.hang_up()
+    outcomes = [type(commit.outcome) for commit in call.session.commits]
+    assert outcomes[0] is TimedOut
+    assert outcomes[-1] is Notes
+    assert call.crashes("retriever") == 4
+    assert len(call.model.sessions) == 1
+
+
+class CrashingLedger(MemoryLedger):
+    """As above, for claims."""
+
+    crashes = 1
+
+    async def claim(self, *args: Any) -> Any:
+        await trio.lowlevel.checkpoint()
+        if self.crashes:
+            self.crashes -= 1
+            raise ZeroDivisionError("a bug in the ledger")
+        return await super().claim(*args)
+
+
+async def test_a_tool_executor_that_crashes_answers_what_it_had_and_is_restarted(autojump_clock: Clock) -> None:
+    def answer(session: Session) -> Sequence[StreamEvent]:
+        return [ToolCallRequested(f"c{len(session.commits)}", "opening_hours", {})]
+
+    async with on_call(FakeModel(answer=answer), ledger=CrashingLedger()) as call:
+        await call.quiet()
+        for _ in range(2):
+            await call.say()
+            await call.quiet()
+        await call.hang_up()
+    first, second = call.session.results
+    assert (first.call_id, second.call_id) == ("c1", "c2")
+    assert first.response["status"] != "ok"
+    assert second.response["status"] == "ok"
+    assert call.crashes("tools") == 1
+
+
+# --- the call ends on purpose ----------------------------------------------------------------------------------------
+
+
+def wishes(name: str, **arguments: Any) -> FakeModel:
+    return FakeModel(answer=lambda session: [ToolCallRequested("c1", name, arguments)])
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_an_agent_that_ends_the_call_has_said_goodbye_and_then_the_carrier_is_told(
+    fails: bool, autojump_clock: Clock
+) -> None:
+    carrier = FakeCarrier(fails=fails)
+    async with on_call(wishes("end_call", reason="all done"), carrier=carrier) as call:
+        await call.quiet()
+        await call.say()
+        outcome = await call.end()
+    assert (outcome.reason, outcome.detail) == (Reason.AGENT_ENDED, "all done")
+    assert carrier.ended == ["CA1"]
+    assert call.record.transcript()[-1]["text"] == "It is done."
+    assert not call.record.transcript()[-1]["cut"]
+
+
+async def test_without_a_carrier_to_tell_the_call_ends_all_the_same(autojump_clock: Clock) -> None:
+    async with on_call(wishes("end_call")) as call:
+        await call.quiet()
+        await call.say()
+        assert (await call.end()).reason is Reason.AGENT_ENDED
+
+
+async def test_a_transfer_is_decided_before_the_carrier_is_asked(autojump_clock: Clock) -> None:
+    """The stream's stop may come before the answer to our request; it must not look like a caller who hung up."""
+    carrier = FakeCarrier()
+    async with on_call(wishes("transfer_call"), carrier=carrier) as call:
+        carrier.on_redirect = call.rig.phone.stop
+        await call.quiet()
+        await call.say()
+        outcome = await call.end()
+    assert (outcome.reason, outcome.detail) == (Reason.TRANSFERRED, "Ann")
+    assert carrier.ended == []
+    ((call_sid, twiml),) = carrier.redirected
+    assert call_sid == "CA1"
+    assert "+15550100200" in twiml
+
+
+async def test_a_transfer_that_the_carrier_will_not_do_leaves_the_caller_with_us(autojump_clock: Clock) -> None:
+    async with on_call(wishes("transfer_call"), carrier=FakeCarrier(fails=True)) as call:
+        await call.quiet()
+        await call.say()
+        await call.until(lambda: call.record.floor == "script")
+        assert call.record.outcome is None
+        await call.until(lambda: "script" in call.kinds())
+        assert call.record.utterances[-1].text == TENANT.script.no_person
+        assert (await call.hang_up()).reason is Reason.CALLER_HUNG_UP
+
+
+# --- the model is lost -----------------------------------------------------------------------------------------------
+
+
+async def test_a_lost_model_is_followed_by_the_script_and_its_successor_resumes(autojump_clock: Clock) -> None:
+    def answer(session: Session) -> Sequence[StreamEvent | Exception]:
+        if len(session.model.sessions) == 1:
+            return [ResumeHandle("h1"), ModelClosed("gone", code=1011)]
+        return says("Here again.")
+
+    async with on_call(FakeModel(answer=answer)) as call:
+        await call.quiet()
+        await call.say()
+        await call.until(lambda: call.record.sessions == 2)
+        await call.until(lambda: call.record.floor == "nobody")
+        await call.hang_up()
+    assert [session.setup.handle for session in call.model.sessions] == [None, "h1"]
+    assert [facts["kind"] for facts in call.moments("model_lost")] == ["closed"]
+    assert [utterance.role for utterance in call.record.utterances][:2] == ["agent", "script"]
+
+
+async def test_a_handle_that_is_refused_for_good_is_forgotten_and_the_transcript_takes_its_place(
+    autojump_clock: Clock,
+) -> None:
+    model = FakeModel(hears=[PARKING])
+
+    def answer(session: Session) -> Sequence[StreamEvent | Exception]:
+        model.refusals.append(ModelRefused("bad handle", resumable=False))
+        return [ResumeHandle("h1"), ModelClosed("gone", code=1011)]
+
+    model.answer = answer
+    async with on_call(model) as call:
+        await call.quiet()
+        await call.say()
+        await call.until(lambda: call.record.sessions == 2)
+        await call.hang_up()
+    fresh = call.model.sessions[-1].setup
+    assert fresh.handle is None
+    assert [(item.role, item.text) for item in fresh.history] == [("agent", "Hello."), ("caller", PARKING)]
+
+
+async def test_a_model_that_opens_too_slowly_leaves_the_greeting_to_the_script_and_takes_over_later(
+    autojump_clock: Clock,
+) -> None:
+    async with on_call(FakeModel(opens_after_s=3.0)) as call:
+        await call.until(lambda: call.record.floor == "script", within_s=1.3)
+        await call.until(lambda: call.record.sessions == 1)
+        await call.quiet()
+        await call.hang_up()
+    assert call.record.utterances[0].text == TENANT.greeting
+    assert len(call.model.sessions) == 1
+
+
+async def test_a_tenant_without_a_model_is_served_by_the_script(autojump_clock: Clock) -> None:
+    async with on_call(providers={}) as call:
+        await call.until(lambda: call.record.floor == "script", within_s=0.1)
+        outcome = await call.end()
+    assert (outcome.outcome, outcome.reason) == (OutcomeClass.UPSTREAM, Reason.SCRIPT_ENDED)

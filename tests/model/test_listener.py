@@ -1,0 +1,97 @@
+"""The listener against the simulated transcribe model: text while the caller speaks, and again after a loss."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+
+import trio
+import trio.testing
+
+from engine.audio import g711
+from engine.messages import CallerAudio, CallerPaused, FloorEvent, ListenerInput, OpenTurn, WordsHeard
+from engine.metrics import Metrics
+from engine.model.gemini_listener import GeminiListenProvider
+from engine.model.listener import run_listener
+from engine.sim.brain import GroundedBrain
+from engine.sim.ear import PhraseEar
+from engine.sim.gemini import SimGemini
+from engine.sim.moods import Mood, Refuse, Rule
+from engine.voice.cache import VoiceCache
+
+PARKING = "Hi there, is there somewhere I can park?"
+WHITENING = "And what does teeth whitening cost?"
+WINDOW = 800
+Send: TypeAlias = trio.MemorySendChannel[ListenerInput]
+
+
+@asynccontextmanager
+async def listening(
+    speech: VoiceCache, *rules: Rule
+) -> AsyncIterator[
+    tuple[SimGemini, trio.MemorySendChannel[ListenerInput], trio.MemoryReceiveChannel[FloorEvent], Metrics]
+]:
+    phrases = {text: g711.decode(speech.mulaw(text)) for text in (PARKING, WHITENING)}
+    sim = SimGemini(ear=PhraseEar(phrases), brain=GroundedBrain(), rules=rules)
+    heard_send, heard = trio.open_memory_channel[ListenerInput](200)
+    inbox_send, inbox = trio.open_memory_channel[FloorEvent](200)
+    metrics = Metrics()
+    async with trio.open_nursery() as nursery:
+        url = await nursery.start(sim.serve)
+        provider = GeminiListenProvider(url, "key", "gemini-3.5-transcribe-live")
+        nursery.start_soon(lambda: run_listener(provider=provider, heard=heard, inbox=inbox_send, metrics=metrics))
+        with heard_send:
+            yield sim, heard_send, inbox, metrics
+        nursery.cancel_scope.cancel()
+
+
+async def say(send: Send, turn_id: int, mulaw: bytes) -> None:
+    await send.send(OpenTurn(turn_id))
+    for at in range(0, len(mulaw), WINDOW):
+        await send.send(CallerAudio(mulaw[at : at + WINDOW]))
+        await trio.sleep(0.1)
+    await send.send(CallerPaused(turn_id))
+
+
+async def last_text(inbox: trio.MemoryReceiveChannel[FloorEvent], turn_id: int) -> list[str]:
+    texts = []
+    with trio.move_on_after(1):
+        async for event in inbox:
+            assert isinstance(event, WordsHeard)
+            assert event.turn_id == turn_id
+            texts.append(event.text)
+    return texts
+
+
+async def test_text_grows_while_the_caller_speaks_and_is_whole_after_the_pause(
+    speech: VoiceCache, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with listening(speech) as (sim, send, inbox, _):
+        await say(send, 1, speech.mulaw(PARKING))
+        first = await last_text(inbox, 1)
+        await say(send, 2, speech.mulaw(WHITENING))
+        second = await last_text(inbox, 2)
+    assert len(first) > 1
+    assert PARKING.startswith(first[0].rstrip("."))
+    assert first[-1] == PARKING
+    assert second[-1] == WHITENING
+    assert sim.protocol_faults == []
+    assert all(not session.spoken for session in sim.sessions)
+
+
+async def test_a_refused_listener_is_opened_again_and_again(
+    speech: VoiceCache, autojump_clock: trio.testing.MockClock
+) -> None:
+    moods: list[Mood] = [Refuse("close"), Refuse("reset"), Refuse("http")]
+    rules = [Rule(mood, connection=number) for number, mood in enumerate(moods, start=1)]
+    async with listening(speech, *rules) as (sim, send, inbox, metrics):
+        await say(send, 1, speech.mulaw(PARKING))  # lost: nobody listens yet
+        await trio.sleep(10)
+        while True:
+            try:
+                inbox.receive_nowait()
+            except trio.WouldBlock:
+                break
+        await say(send, 2, speech.mulaw(WHITENING))
+        assert (await last_text(inbox, 2))[-1] == WHITENING
+        assert metrics.total(metrics.model_lost) == 3
+    assert len(sim.sessions) == 4
