@@ -2,7 +2,8 @@
 
 The rooms, in the order data flows, each knowing only what stands below it (checked by import-linter):
 
-    sim         synthetic callers, model servers, networks and faults: shipped, used by demo, tests and bench
+    commands    what ``frontdesk`` can be told to do
+    sim         synthetic callers, carrier, model servers and networks: shipped, used by demo, tests and bench
     server      the gateway application: HTTP, the media plane's front door, health
     call        one call from answer to outcome: the supervision tree, the turn table, the switchboard
     telephony   the phone side: media plane, line, ingress, jitter, egress, the provider's REST
@@ -15,6 +16,8 @@ The rooms, in the order data flows, each knowing only what stands below it (chec
     voice       text to sound, offline, at set-up
     messages    the vocabulary between actors
     wire, audio pure: outside messages <-> typed events; samples and deadlines (time is an argument)
+
+and ``config``, ``log``, ``metrics`` and ``errors``, which all may know.
 """
 
 import os

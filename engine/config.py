@@ -68,10 +68,10 @@ class Settings(BaseSettings):
             raise ValueError(f"write one of {', '.join(LOG_LEVELS)}")
         return value.upper()
 
-    @field_validator("gemini_url")
+    @field_validator("gemini_url", "gemini_transcribe_url")
     @classmethod
-    def _gemini_url_is_a_websocket(cls, value: AnyUrl) -> AnyUrl:
-        if value.scheme not in {"ws", "wss"}:
+    def _gemini_url_is_a_websocket(cls, value: AnyUrl | None) -> AnyUrl | None:
+        if value is not None and value.scheme not in {"ws", "wss"}:
             raise ValueError("write a websocket's address, for example wss://generativelanguage.googleapis.com")
         return value
 

@@ -18,9 +18,13 @@
         |   +-- ModelGarbled        open, but talking nonsense
         |   +-- ModelClosed         the connection ended (close code, reset)
         +-- CarrierError            the carrier's REST interface refused or did not answer
+        +-- StoreUnavailable        the database cannot be reached now; whoever keeps something spools it
+        +-- EmbedderUnavailable     a text could not be turned into a vector now
+        +-- ToolFailed              a tool's endpoint may not be reached, did not answer, or answered nonsense
 
 Who handles what: ``ProtocolFault`` at the edge that decoded the message; ``LineLost`` and ``ModelLost`` in
-``call/supervisor.py``; ``CarrierError`` where the request was made; the first two by nobody (they are bugs or
+``call/supervisor.py``; ``CarrierError`` where the request was made; ``ToolFailed`` in
+``tools/executor.py``; the first two by nobody (they are bugs or
 set-up, and travel to the top of their call or of the process).  *Closed by us* is never an error.
 """
 
@@ -183,6 +187,35 @@ class CarrierError(RemoteError):
     def __init__(self, message: str, *, gone: bool = False) -> None:
         super().__init__(message)
         self.gone = gone
+
+
+class ToolFailed(RemoteError):
+    """A tool's endpoint could not be asked, did not answer, or answered what we cannot use.
+
+    Attributes:
+        kind: one word for counting: ``address`` (it may not be reached), ``unresolved``, ``unreached`` (no connection,
+            so nothing was sent), ``lost`` (no whole answer), ``status``, ``redirect``, ``huge`` or ``garbled``.
+    """
+
+    def __init__(self, message: str, *, kind: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class EmbedderUnavailable(RemoteError):
+    """The embedding model cannot be asked now; the retriever tells its turn so, and ingestion stops unharmed.
+
+    Attributes:
+        retry: False where asking again cannot help (key refused, model unknown).
+    """
+
+    def __init__(self, message: str, *, retry: bool = True) -> None:
+        super().__init__(message)
+        self.retry = retry
+
+
+class StoreUnavailable(RemoteError):
+    """The database cannot be reached, or went away in the middle: whether the unit of work was done is not known."""
 
 
 def first_of_kind(group: BaseExceptionGroup[BaseException], kind: type[E]) -> E:

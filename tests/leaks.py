@@ -7,7 +7,15 @@ from pathlib import Path
 import trio
 
 # What serves HTTP or the simulated model's listener lives as long as its connection or its world, not as a call.
-_NOT_OF_A_CALL = ("recovery of", "hypercorn", "serve_listeners", "trio_websocket", "worker_serve", "run_wrap_up", "quart")
+_NOT_OF_A_CALL = (
+    "recovery of",
+    "hypercorn",
+    "serve_listeners",
+    "trio_websocket",
+    "worker_serve",
+    "run_wrap_up",
+    "quart",
+)
 
 
 class TaskWatch(trio.abc.Instrument):

@@ -89,6 +89,7 @@ def test_settings_are_frozen() -> None:
         ("PUBLIC_URL", "https://voice.example.com/twilio", "for example https://voice.example.com"),
         ("PUBLIC_URL", "wss://voice.example.com", "for example https://voice.example.com"),
         ("GEMINI_URL", "https://generativelanguage.googleapis.com", "wss://"),
+        ("GEMINI_TRANSCRIBE_URL", "https://generativelanguage.googleapis.com", "wss://"),
         ("LOG_LEVEL", "chatty", "DEBUG, INFO, WARNING"),
         ("MAX_CALLS", "0", "greater than 0"),
         ("MAX_CALLS", "many", "valid integer"),
@@ -138,3 +139,24 @@ def test_every_documented_setting_exists_and_every_setting_is_documented() -> No
         if line.lstrip("# ").startswith(PREFIX) and "=" in line
     }
     assert documented == {PREFIX + name.upper() for name in Settings.model_fields}
+
+
+def test_tool_secrets_are_read_by_tenant_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings.read().tool_secrets == {}
+    assert Settings.read().tools_allow_private is False
+    monkeypatch.setenv("FRONTDESK_TOOL_SECRETS", '{"harbor-dental": {"backend": "hush-hush"}}')
+    monkeypatch.setenv("FRONTDESK_TOOLS_ALLOW_PRIVATE", "true")
+    settings = Settings.read()
+    assert settings.tool_secrets["harbor-dental"]["backend"].get_secret_value() == "hush-hush"
+    assert settings.tools_allow_private is True
+    assert "hush-hush" not in repr(settings)
+
+
+@pytest.mark.parametrize("value", ["hush-hush", '["hush-hush"]', '{"a": "hush-hush"}', '{"a": {"b": ["hush-hush"]}}'])
+def test_tool_secrets_that_cannot_be_read_are_refused_without_showing_them(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FRONTDESK_TOOL_SECRETS", value)
+    with pytest.raises(ConfigurationError, match=r"(?i)tool_secrets") as refused:
+        Settings.read()
+    assert "hush-hush" not in str(refused.value)

@@ -1,4 +1,4 @@
-"""Samples and time. PURE: numpy only, no event loop, and time is an argument.
+"""When is which sample due, and what is in it? PURE: samples and time, numpy only, time is an argument.
 
 May import: errors. Tested by Hypothesis and against independent implementations.
 """

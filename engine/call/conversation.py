@@ -116,6 +116,8 @@ class Conversation:
     async def _on_time(self, now: float) -> None:
         if self._table.phase is Phase.HOLDING and now >= self._question.deadline:
             await self._advance(Cue.BUDGET_SPENT, now)
+        elif now >= self._tools.company_at:
+            self._tools.keep_company(now, aloud=self._table.phase is Phase.THINKING)
         elif self._deadlines.turn_is_too_long(now):
             self._record.note(now, "endless", "the caller's line never pauses")
             await self._advance(Cue.CALLER_ENDED, now)
@@ -284,7 +286,7 @@ class Conversation:
 
     def _next_deadline(self) -> float:
         budget = self._question.deadline if self._table.phase is Phase.HOLDING else math.inf
-        return min(budget, self._deadlines.next())
+        return min(budget, self._deadlines.next(), self._tools.company_at)
 
     def _end(self, now: float) -> ConversationEnd | None:
         quiet = self._table.phase is Phase.QUIET

@@ -13,6 +13,7 @@ from engine.config import Settings
 from engine.server.app import serve_gateway
 from engine.server.compose import open_gateway
 from engine.tenants import examples
+from engine.tenants.directory import MemoryDirectory
 from engine.tenants.documents import read_tenants
 from engine.tenants.tenant import Tenant
 
@@ -73,7 +74,9 @@ async def _watch_signals(shutdown: trio.Event) -> None:
 def check_config(*, tenants: Path | None) -> None:
     """Say whether the settings and tenant documents can be used, without starting anything."""
     settings = Settings.read()
-    for tenant in load_tenants(tenants):
+    known = load_tenants(tenants)
+    MemoryDirectory(known)  # refuses a number that two of them claim
+    for tenant in known:
         click.echo(f"tenant {tenant.id}: {', '.join(tenant.numbers) or 'no number'}")
     for name, value in settings.model_dump(mode="json").items():
         if value is not None:

@@ -10,7 +10,7 @@ Live clients are made here, in this order, and nowhere else; nothing is made whe
 
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,6 +46,8 @@ from engine.telephony.rest import Carrier, TwilioRest
 from engine.tenants.directory import MemoryDirectory
 from engine.tenants.tenant import Tenant
 from engine.tools.catalog import standard_catalog
+from engine.tools.http_signing import ToolSecrets
+from engine.tools.http_tool import HttpTools, open_http_tools
 from engine.voice.cache import VoiceCache
 from engine.wire.stream_token import StreamTokens
 
@@ -107,16 +109,17 @@ async def open_gateway(
     metrics = Metrics()
     directory = MemoryDirectory(tenants)
     library = PromptLibrary(voice_cache(settings))
-    catalog = standard_catalog()
     for tenant in tenants:
-        catalog.for_tenant(tenant)  # a tool that cannot be done is refused here, not in somebody's call
         await trio.to_thread.run_sync(library.prepare, tenant)
     await trio.to_thread.run_sync(model_setup.prepare)
     offered = providers(settings)
     if not offered:
         log.warning("no model is configured: every call will be served by the script alone")
     store = FileStore(calls_dir or settings.data_dir / "calls")
-    async with _http() as http, trio.open_nursery() as keepers:
+    async with _http() as http, _tools(settings) as http_tools, trio.open_nursery() as keepers:
+        catalog = standard_catalog(http_tools)
+        for tenant in tenants:
+            catalog.for_tenant(tenant)  # a tool that cannot be done is refused here, not in somebody's call
         ends_send, ends = trio.open_memory_channel[CallEnd](ENDS_QUEUED)
         services = Services(
             providers=offered,
@@ -151,6 +154,12 @@ async def open_gateway(
             await nursery.start(switchboard.run)
             yield Composed(gateway, switchboard, services, store, tuple(tenants))
             nursery.cancel_scope.cancel()
+
+
+def _tools(settings: Settings) -> AbstractAsyncContextManager[HttpTools]:
+    key = settings.secret_key.get_secret_value() if settings.secret_key else None
+    secrets_kept = ToolSecrets(settings.tool_secrets, secret_key=key)
+    return open_http_tools(secrets_kept, allow_private=settings.tools_allow_private)
 
 
 def _http() -> httpx.AsyncClient:

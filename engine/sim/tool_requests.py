@@ -1,4 +1,4 @@
-"""What a strict tool endpoint takes for a request in order: written from the contract, sharing no code with us. PURE."""
+"""What a strict tool endpoint takes for a request in order: written from the contract, with no code of ours. PURE."""
 
 import base64
 import hmac

@@ -1,4 +1,5 @@
-"""What is kept: outcomes, transcripts, messages. One interface; memory and (later) PostgreSQL twins.
+"""What is kept? Ends of calls, messages, follow-ups, effects, appointments.
 
-May import: messages and below. One test suite runs on every twin.
+May import: voice, messages and below. One interface for each subject with twins behind it (memory, files); one test
+suite runs on every twin.
 """

@@ -2,6 +2,7 @@
 
     DIRECTORY/<tenant_id>/calls/<call_sid>/call.json  message-1.ul  message-1.wav  kept
     DIRECTORY/<tenant_id>/follow-ups/<key>/follow-up.json  kept
+    DIRECTORY/<tenant_id>/usage/<call_sid>.<kind>/usage.json  kept
 
 A record is a directory, written under a hidden name, synced, and then renamed: it is there wholly or not at all, and
 renaming onto a directory that is not empty fails, which is what makes a repeat harmless, also between processes.
@@ -27,7 +28,16 @@ from engine.audio import g711
 from engine.log import get_logger
 from engine.store.follow_ups import FollowUp
 from engine.store.interface import CallEnd
-from engine.store.records import decode_call, decode_follow_up, encode_call, encode_follow_up, safe_name
+from engine.store.records import (
+    decode_call,
+    decode_follow_up,
+    decode_usage,
+    encode_call,
+    encode_follow_up,
+    encode_usage,
+    safe_name,
+)
+from engine.store.usage import UsageRecord
 
 _log = get_logger("store")
 _T = TypeVar("_T")
@@ -36,7 +46,7 @@ _ALREADY_THERE = {errno.EEXIST, errno.ENOTEMPTY}
 
 
 class FileStore:
-    """``Store`` and ``FollowUps`` in a directory. Every method may raise ``OSError`` (disk full, not permitted)."""
+    """``Store``, ``FollowUps`` and ``Usage`` in a directory. May raise ``OSError`` (disk full, not permitted)."""
 
     def __init__(self, directory: Path, clock_ns: Callable[[], int] = time.time_ns) -> None:
         """Nothing is touched before the first record; ``clock_ns`` only orders them."""
@@ -65,6 +75,17 @@ class FileStore:
         """See ``FollowUps``."""
         folder = self._directory / safe_name("tenant_id", tenant_id) / "follow-ups"
         return await trio.to_thread.run_sync(partial(_read_all, folder, _read_follow_up))
+
+    async def keep_usage(self, record: UsageRecord) -> bool:
+        """See ``Usage``."""
+        files = {"usage.json": encode_usage(record), "kept": self._stamp()}
+        folder = self._directory / record.tenant_id / "usage" / f"{record.call_sid}.{record.kind}"
+        return await trio.to_thread.run_sync(_keep, folder, files)
+
+    async def usage(self, tenant_id: str) -> list[UsageRecord]:
+        """See ``Usage``."""
+        folder = self._directory / safe_name("tenant_id", tenant_id) / "usage"
+        return await trio.to_thread.run_sync(partial(_read_all, folder, _read_usage))
 
     def _stamp(self) -> bytes:
         """Now, but always after the stamp before: two records of one process never change places."""
@@ -137,6 +158,10 @@ def _read_call(entry: Path) -> CallEnd:
 
 def _read_follow_up(entry: Path) -> FollowUp:
     return decode_follow_up((entry / "follow-up.json").read_bytes())
+
+
+def _read_usage(entry: Path) -> UsageRecord:
+    return decode_usage((entry / "usage.json").read_bytes())
 
 
 def _wav(mulaw: bytes) -> bytes:

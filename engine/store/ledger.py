@@ -7,7 +7,8 @@ One entry per *effect key*; any number of call ids may lead to it. An entry's li
                       abandon -> gone      nothing was done: a new call id may claim it again; the ids that were told
                                            a response keep getting that response
                       lease over           nobody knows: a read is simply claimed anew, a write is OutcomeUnknown
-                                           (a person must look), never run again
+                                           (a person must look), never run again, unless its endpoint does one effect
+                                           id once: then it is run again under the same id
 
 What the database twin must hold to (each point has cost somebody an effect):
 
@@ -84,7 +85,10 @@ class InFlight:
 
 @dataclass(frozen=True, slots=True)
 class OutcomeUnknown:
-    """An earlier attempt of a write never came back. The entry is yours, to ``finish`` without running anything."""
+    """An earlier attempt of a write never came back. The entry is yours for the lease that you asked for.
+
+    It is to be finished without running anything, unless the tool does the same ``effect_id`` once by itself.
+    """
 
     key: EffectKey
 

@@ -63,11 +63,11 @@ class MemoryLedger:
             self._deduplicated += 1
             return AlreadyDone(told)
         entry = call.entries.get(first)
-        if entry is None or entry.attempt == request.attempt:
-            return self._take(call, first, request)
-        if entry.done and entry.response is not None:
+        if entry is not None and entry.done and entry.response is not None:
             self._deduplicated += 1
             return AlreadyDone(entry.response)
+        if entry is None or entry.attempt == request.attempt:
+            return self._take(call, first, request)
         if entry.lease_until > trio.current_time():
             self._deduplicated += 1
             return InFlight(first)

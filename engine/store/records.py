@@ -3,6 +3,7 @@
 The twins share this so that a record which one of them takes is never refused, or changed, by another.
 """
 
+import math
 import re
 from dataclasses import asdict, replace
 from typing import Any
@@ -12,6 +13,9 @@ import orjson
 from engine.errors import MisuseError
 from engine.store.follow_ups import FollowUp
 from engine.store.interface import CallEnd, Message
+from engine.store.usage import UsageRecord
+
+LONGEST_KIND = 64  # with a call's id it has to fit into a file's name
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
@@ -88,6 +92,45 @@ def decode_follow_up(data: bytes) -> FollowUp:
         return FollowUp(**_loads(data))
     except TypeError as error:
         raise ValueError(f"not a follow-up: {error}") from None
+
+
+def encode_usage(record: UsageRecord) -> bytes:
+    """As JSON.
+
+    Raises:
+        MisuseError: an id is unfit, the quantity is no number, or the details are not JSON-ready.
+    """
+    for what in ("tenant_id", "call_sid", "kind"):
+        safe_name(what, getattr(record, what))
+    if len(record.kind) > LONGEST_KIND:
+        raise MisuseError(f"usage kind {record.kind[:80]!r} is longer than {LONGEST_KIND}")
+    if not math.isfinite(record.quantity):
+        raise MisuseError(f"usage {record.kind} of {record.call_sid} is {record.quantity}, which cannot be added up")
+    return _dumps(asdict(replace(record, details={})) | {"details": record.details}, f"usage {record.kind}")
+
+
+def decode_usage(data: bytes) -> UsageRecord:
+    """The inverse.
+
+    Raises:
+        ValueError: not such a document.
+    """
+    try:
+        return UsageRecord(**_loads(data))
+    except TypeError as error:
+        raise ValueError(f"not a usage record: {error}") from None
+
+
+def json_text(body: dict[str, Any], what: str) -> str:
+    """As JSON, one text for one document: keys in order.
+
+    Raises:
+        MisuseError: it is not JSON-ready.
+    """
+    try:
+        return orjson.dumps(body, option=orjson.OPT_SORT_KEYS).decode()
+    except (TypeError, ValueError) as error:
+        raise MisuseError(f"{what} is not JSON-ready: {error}") from None
 
 
 def _dumps(body: dict[str, Any], what: str) -> bytes:

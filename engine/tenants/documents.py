@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from engine.errors import ConfigurationError
+from engine.tenants.endpoints import check_endpoint
 from engine.tenants.hours import read_week
 from engine.tenants.schema import check_schema
 from engine.tenants.tenant import Tenant
@@ -93,6 +94,8 @@ def _check_meaning(tenant: Tenant, origin: str) -> None:
             check_schema(tool.parameters, path)
             if tool.parameters["type"] != "object":
                 raise ConfigurationError(f"{path}.type: {tool.parameters['type']!r}; a tool's parameters are an object")
+            if tool.endpoint is not None:
+                check_endpoint(tool, tool.endpoint, f"tools.{index}.endpoint")
     except ConfigurationError as error:
         raise ConfigurationError(f"{origin}: {error}") from None
     for field, names in (

@@ -1,8 +1,8 @@
 """One business, as one frozen document. Field names are those of the tenant file (YAML or JSON)."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from engine.messages import Effect
 
@@ -14,6 +14,33 @@ class _Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class EndpointAuth(_Document):
+    """How a tool's endpoint knows that it is us, beside the signature: a secret in a header.
+
+    The document holds the secret's name only; the operator keeps the secret itself, for each tenant its own.
+    """
+
+    secret: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+    header: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,62}$")] = "Authorization"
+    scheme: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{0,30}$")] = "Bearer"
+
+
+class ToolEndpoint(_Document):
+    """Where a tool is done over HTTP; ``tools/http_request.py`` and ``http_answers.py`` say what is sent and expected.
+
+    Attributes:
+        idempotent: the endpoint does the same ``Idempotency-Key`` once, however often it is sent, and gives the same
+            answer again. Only then is a write whose answer was lost sent again.
+        retries: tries after the first, where repeating is safe, within the tool's ``timeout_s``.
+    """
+
+    url: Annotated[str, Field(min_length=1, max_length=2000)]
+    method: Literal["POST", "PUT", "PATCH", "GET"] = "POST"
+    auth: EndpointAuth | None = None
+    idempotent: bool = False
+    retries: Annotated[int, Field(ge=0, le=5)] = 2
+
+
 class ToolSpec(_Document):
     """One thing the receptionist can do."""
 
@@ -23,6 +50,7 @@ class ToolSpec(_Document):
     effect: Effect = Effect.READS
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 8.0
     filler: str = ""
+    endpoint: ToolEndpoint | None = None
 
 
 class Person(_Document):
@@ -72,6 +100,14 @@ class Timing(_Document):
     window_ms: Annotated[int, Field(ge=20, le=250, multiple_of=20)] = 100
     filler_after_ms: Annotated[int, Field(ge=500, le=10_000)] = 1500
     stall_after_ms: Annotated[int, Field(ge=1000, le=30_000)] = 4000
+
+    @model_validator(mode="after")
+    def _filler_comes_before_the_stall(self) -> Self:
+        if self.filler_after_ms >= self.stall_after_ms:
+            raise ValueError(
+                "filler_after_ms must be less than stall_after_ms: a filler is said while there is still hope"
+            )
+        return self
 
 
 class KnowledgeNote(_Document):

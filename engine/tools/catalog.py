@@ -1,4 +1,7 @@
-"""All that receptionists can do, and which of it a given tenant's may."""
+"""All that receptionists can do, and which of it a given tenant's may.
+
+A tool with an ``endpoint`` in the tenant's document is done there, also where one of that name ships with the product.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -8,6 +11,7 @@ from engine.tenants.schema import check_schema
 from engine.tenants.tenant import Tenant, ToolSpec
 from engine.tools import booking, end_call, opening_hours, take_message, transfer
 from engine.tools.context import Tool
+from engine.tools.http_tool import HttpTools
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +25,13 @@ class OfferedTool:
 class Catalog:
     """Tools by name. Which of them a model may call is the tenant's document's to say."""
 
-    def __init__(self, tools: Iterable[Tool]) -> None:
-        """Every tool's own schema is checked here, once.
+    def __init__(self, tools: Iterable[Tool], http: HttpTools | None = None) -> None:
+        """Every tool's own schema is checked here, once. Without ``http`` no tenant's endpoint can be asked.
 
         Raises:
             ConfigurationError: two tools of one name, or a schema that cannot be enforced.
         """
+        self._http = http
         self._tools: dict[str, Tool] = {}
         for tool in tools:
             if tool.spec.name in self._tools:
@@ -44,9 +49,15 @@ class Catalog:
 
     def _offered(self, tenant: Tenant, spec: ToolSpec) -> OfferedTool:
         place = f"tenant {tenant.id}: tools: {spec.name}"
+        if spec.endpoint is not None:
+            check_schema(spec.parameters, f"{place}: parameters")
+            if self._http is None:
+                raise ConfigurationError(f"{place}: endpoint: no HTTP tools are set up in this process")
+            return OfferedTool(spec, self._http.tool(tenant, spec, spec.endpoint))
         tool = self._tools.get(spec.name)
         if tool is None:
-            raise ConfigurationError(f"{place}: nothing can do that; there are {', '.join(sorted(self._tools))}")
+            known = ", ".join(sorted(self._tools))
+            raise ConfigurationError(f"{place}: nothing can do that; there are {known}; or give it an endpoint")
         if spec.effect is not tool.spec.effect:
             raise ConfigurationError(f"{place}: effect is {spec.effect.value}; it {tool.spec.effect.value}, write that")
         check_schema(spec.parameters, f"{place}: parameters")
@@ -59,8 +70,8 @@ class Catalog:
         return OfferedTool(spec, tool)
 
 
-def standard_catalog() -> Catalog:
-    """Everything that ships with the product."""
+def standard_catalog(http: HttpTools | None = None) -> Catalog:
+    """Everything that ships with the product, and tenants' endpoints where ``http`` can ask them."""
     return Catalog(
         (
             opening_hours.OPENING_HOURS,
@@ -70,5 +81,6 @@ def standard_catalog() -> Catalog:
             take_message.TAKE_MESSAGE,
             transfer.TRANSFER_CALL,
             end_call.END_CALL,
-        )
+        ),
+        http,
     )

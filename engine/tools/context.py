@@ -56,11 +56,14 @@ class Tool:
     Attributes:
         again: a write that may be meant anew in a later turn with the same arguments, and does no harm if it was not
             (end the call, after the caller went on talking the first time).
+        idempotent: a write that is done once for one ``effect_id``, however often it is asked for, also where an
+            earlier attempt never came back: then it is run again, with the same ``effect_id``.
     """
 
     spec: ToolSpec
     handler: Handler
     again: bool = False
+    idempotent: bool = False
 
     @property
     def once_per_call(self) -> bool:

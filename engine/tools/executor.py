@@ -5,11 +5,13 @@ Each call runs as a task of its own, so a slow one holds up no other. What may h
     refused at once   unknown tool, arguments its schema does not allow, too much at once
     the ledger knows  the same call, or the same effect under another id: its answer is given again; where it is still
                       running, this one waits for it
-    run               under the tool's deadline; ``ToolStarted`` goes before it
+    run               under the tool's deadline; ``ToolStarted`` when it is not done within ``PATIENCE_S``
       reads           ends when the model or the call no longer wants it
       writes          once begun, goes on to its end or its deadline, whatever else ends meanwhile
     fails             a peer failed, the deadline passed, the tool crashed: the team gets a task, the caller a promise.
                       A write that failed is never run again in this call: nobody knows how far it came.
+    never came back   an earlier attempt, whose process is gone: a write that is idempotent is run again under its
+                      effect id; any other is for a person
 """
 
 from collections.abc import Mapping
@@ -45,7 +47,7 @@ from engine.tools.ledger import (
 
 BOOKKEEPING_S = 2.0  # each step at the ledger or the task list; shielded, since half a step is the worst of all
 ANSWERING_S = 1.0  # handing the answer over once nobody may be listening any more
-STARTING_S = 0.25  # handing ``ToolStarted`` over: a courtesy, dropped when the inbox stays full
+PATIENCE_S = 0.7  # a caller bears so much silence; what is done by then needs no filler line
 AT_ONCE = 16  # tools running for one call; a model that wants more is running wild, and is refused at once
 
 _Landed: TypeAlias = Claimed | OutcomeUnknown | AlreadyDone | IdReused
@@ -120,7 +122,7 @@ class _Desk:
             return _Answer(answers.refused(f"These arguments cannot be used: {'; '.join(wrong)}.", retryable=True))
         key = effect_key(call, once_per_call=offered.tool.once_per_call)
         # Long enough for every step of an attempt, so that a lease that is over means: its process is gone.
-        lease_s = offered.spec.timeout_s + STARTING_S + 3 * BOOKKEEPING_S
+        lease_s = offered.spec.timeout_s + 3 * BOOKKEEPING_S
         request = ClaimRequest(call.call_id, uuid4().hex, offered.spec.effect, lease_s)
         try:
             claim = await self._claim(key, request)
@@ -140,6 +142,8 @@ class _Desk:
         match claim:
             case Claimed(key):
                 return await self._attempt(call, offered, key, attempt)
+            case OutcomeUnknown(key) if offered.tool.idempotent:
+                return await self._attempt(call, offered, key, attempt)  # the claim is ours; the endpoint knows the key
             case OutcomeUnknown(key):
                 response = await self._call_back(call, key, "an earlier attempt never came back")
                 await self._settle(key, attempt, response, offered.spec.effect)
@@ -171,24 +175,34 @@ class _Desk:
         if self.running >= AT_ONCE:
             return answers.refused("Too much is being done at once. Wait for what is running.")
         self.running += 1
+        response: Response | str = ""
         try:
-            await self._announce(call, offered)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._announce_if_slow, call, offered)
+                response = await self._try(call, offered, key)
+                nursery.cancel_scope.cancel()
+        finally:
+            self.running -= 1
+        return await self._call_back(call, key, response) if isinstance(response, str) else response
+
+    async def _try(self, call: ToolCall, offered: OfferedTool, key: EffectKey) -> Response | str:
+        """The tool's answer, or why there is none."""
+        try:
             with trio.fail_after(offered.spec.timeout_s):
                 context = replace(self.context, effect_id=key.effect_id)
                 return answers.checked(await offered.tool.handler(context, call.arguments))
         except _PEER_FAILED as error:
             _log.warning("a tool failed", tool=call.name, error=repr(error))
-            why = "it took too long" if isinstance(error, trio.TooSlowError) else "something it needs did not answer"
+            return "it took too long" if isinstance(error, trio.TooSlowError) else "something it needs did not answer"
         except Exception:  # noqa: BLE001 - a bug in one tool must cost its caller no more than a call back
             _log.exception("a tool crashed", tool=call.name)
-            why = "it crashed"
-        finally:
-            self.running -= 1
-        return await self._call_back(call, key, why)
+            return "it crashed"
 
-    async def _announce(self, call: ToolCall, offered: OfferedTool) -> None:
+    async def _announce_if_slow(self, call: ToolCall, offered: OfferedTool) -> None:
+        """A courtesy: where the inbox is full it waits, and is dropped with the end of the tool."""
+        await trio.sleep(PATIENCE_S)
         started = ToolStarted(call.call_id, call.name, offered.spec.effect, offered.spec.filler)
-        with trio.move_on_after(STARTING_S), suppress(trio.BrokenResourceError):
+        with suppress(trio.BrokenResourceError):
             await self.inbox.send(started)
 
     async def _settle(self, key: EffectKey, attempt: str, response: Response | None, effect: Effect) -> None:

@@ -1,4 +1,4 @@
-"""Text to sound without a network, at set-up: fallback prompts, synthetic callers.
+"""How does this sentence sound? Text to sound without a network, at set-up: prompts, synthetic callers.
 
-May import: audio, errors. Slow (tens of milliseconds a sentence): never on the fast path.
+May import: audio, errors. Slow (tens of milliseconds a sentence): never on the fast path. Tested on real speech.
 """

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 import trio
 
 from engine.metrics import Metrics
@@ -14,12 +15,13 @@ from engine.sim.carrier_call import CarrierOptions
 from engine.sim.report import PhoneReport
 from engine.sim.scenario import Ending, Moment
 from engine.sim.world import STATUS_URL
+from engine.store.diary import Appointment, Booking, MemoryDiary
 from engine.store.interface import CallEnd
 from tests.calls import TENANT, Stage
 from tests.leaks import watched
 
-SETTLE_S = 45.0  # virtual: silence noticed after 10 s, and 20 s in which a broken call may come back
-KERNEL_TRIES = 200
+SETTLE_S = 140.0  # virtual: silence is noticed after 10 s, and for 120 s a silent call may come back
+KERNEL_TRIES = 1500  # of 10 ms: fifty records are synced to disk one after the other, on a machine that may be busy
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,25 @@ class HangUpAt:
             status_url=STATUS_URL if self.told else None,
             hang_up_after_s=self.seconds,
         )
+
+
+class Silence:
+    """A way on which nothing comes through for a while; ``kept``: it was only held, and comes in one burst."""
+
+    def __init__(self, since_s: float, for_s: float, *, kept: bool) -> None:
+        self._from = trio.current_time() + since_s
+        self._until = self._from + for_s
+        self._kept = kept
+
+    def media(self, due_at: float) -> float | None:
+        """See ``Route``."""
+        if not self._from <= due_at < self._until:
+            return due_at
+        return self._until if self._kept else None
+
+    def control(self, due_at: float) -> float:
+        """See ``Route``."""
+        return max(due_at, self._until) if self._kept and due_at >= self._from else due_at
 
 
 def counted(on: Stage, name: str, **labels: str) -> float:
@@ -99,7 +120,7 @@ async def kept_ends(on: Stage, reports: Sequence[PhoneReport]) -> dict[str, Call
         ends = {end.call_sid: end for end in await on.world.composed.store.calls(TENANT.id) if end.call_sid in wanted}
         if len(ends) == len(wanted):
             break
-        await trio.to_thread.run_sync(time.sleep, 0.02)  # written by a thread, which the clock does not wait for
+        await trio.to_thread.run_sync(time.sleep, 0.01)  # written by a thread, which the clock does not wait for
     assert ends.keys() == wanted
     return ends
 
@@ -110,3 +131,22 @@ async def in_kernel_time(what: Callable[[], bool]) -> None:
         if what():
             return
         await trio.to_thread.run_sync(time.sleep, 0.01)
+
+
+def slow_down(
+    diary: MemoryDiary, monkeypatch: pytest.MonkeyPatch, *, seconds: float
+) -> tuple[list[float], list[float]]:
+    """Let every booking take so long from now on; returns when each began and when each was done."""
+    begun: list[float] = []
+    done: list[float] = []
+    book = diary.book
+
+    async def slowly(appointment: Appointment) -> Booking:
+        begun.append(trio.current_time())
+        await trio.sleep(seconds)
+        booked = await book(appointment)
+        done.append(trio.current_time())
+        return booked
+
+    monkeypatch.setattr(diary, "book", slowly)
+    return begun, done

@@ -94,7 +94,7 @@ async def test_a_model_that_cannot_be_reached_leaves_the_greeting_to_the_script(
     tmp_path: Path, speech: VoiceCache, autojump_clock: trio.testing.MockClock
 ) -> None:
     for how in ("reset", "http", "close"):
-        refuse = Rule(Refuse(how), times=3)  # type: ignore[arg-type]
+        refuse = Rule(Refuse(how), times=3)
         async with stage(tmp_path / how, speech, refuse) as on:
             call = await on.call([Listen(quiet_ms=1500), Say(on.said[PARKING]), Listen(quiet_ms=1500), HangUp()])
             greeting_ms = heard_at(call, on.prompts.greeting)

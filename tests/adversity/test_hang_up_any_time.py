@@ -7,16 +7,15 @@ import pytest
 import trio
 import trio.testing
 
-from engine.sim.caller import CallOptions
 from engine.sim.moods import Cut, Rule
-from engine.sim.scenario import Ending, HangUp, Listen, Moment, Press, Say, SayOver, StayOn, Wait
+from engine.sim.scenario import Ending, Listen, Moment, Press, Say, SayOver, StayOn, Wait
 from engine.sim.world import CALLER
-from engine.store.diary import Appointment, Booking, MemoryDiary
+from engine.store.diary import MemoryDiary
 from engine.store.interface import CallEnd
 from engine.tenants.tenant import Quotas
 from engine.voice.cache import VoiceCache
-from tests.adversity.crowd import HangUpAt, crashes, ends_counted, kept_ends, place_crowd
-from tests.calls import BOOKING, MESSAGE, PARKING, TENANT, Stage, stage
+from tests.adversity.crowd import HangUpAt, crashes, kept_ends, place_crowd, slow_down
+from tests.calls import BOOKING, MESSAGE, PARKING, TENANT, stage
 
 LONGEST_S = 25.0
 ENDINGS = (Ending.STOP_THEN_CLOSE, Ending.STOP_ONLY, Ending.CLOSE_ONLY, Ending.RESET)
@@ -29,11 +28,13 @@ BY_ITS_ENDING = {
 }
 BUSY = TENANT.model_copy(update={"quotas": Quotas(concurrent_calls=100)})
 WITHOUT_MODEL = BUSY.model_copy(update={"models": ()})
-ASKED_ONE_MS, ASKED_HALF_MS = 1000, 500
+LEAST_MS = 1000  # of speech, after which a message counts as one
+LOST_MS = 500  # onset and the window that was being filled
+GREETED_S = 4.0  # the greeting takes longer
 
 
 def goings(seed: int, count: int) -> list[HangUpAt]:
-    """So many ways to go: every ending in its turn, some half-open, some at the very first, some that nobody tells of."""
+    """So many ways to go: each ending in turn, some half-open, some at the very first, some that nobody tells of."""
     source = random.Random(seed)
     found = []
     for index in range(count):
@@ -51,7 +52,7 @@ def assert_the_end_says_how(going: HangUpAt, end: CallEnd) -> None:
     assert "crash" not in [moment["kind"] for moment in end.document["timeline"]]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [1, 2])
 async def test_a_hang_up_at_any_instant_of_a_conversation_leaves_one_end_and_nothing_else(
     seed: int, tmp_path: Path, speech: VoiceCache, autojump_clock: trio.testing.MockClock
 ) -> None:
@@ -72,16 +73,20 @@ async def test_a_hang_up_at_any_instant_of_a_conversation_leaves_one_end_and_not
         assert crashes(on) == 0
         assert on.model.protocol_faults == []
     for going, report in zip(plan, reports, strict=True):
-        assert_the_end_says_how(going, ends[report.call_sid])
+        end = ends[report.call_sid]
+        assert_the_end_says_how(going, end)
         assert report.protocol_fault_count == 0
+        if going.seconds < GREETED_S and going.ending is not Ending.HALF_OPEN:
+            said = " ".join(line["text"] for line in end.document["transcript"])
+            assert len(said) < len(TENANT.greeting), "the transcript has only what was heard"
     assert len(booked) == 1, "the slot that all of them asked for"
 
 
-@pytest.mark.parametrize("seed", [11])
+@pytest.mark.parametrize("seed", [11, 12])
 async def test_a_hang_up_at_any_instant_of_a_message_keeps_what_was_said(
     seed: int, tmp_path: Path, speech: VoiceCache, autojump_clock: trio.testing.MockClock
 ) -> None:
-    """The script alone: greeting, offer, a key, the tone, a message that is still being spoken when the call ends."""
+    """The script alone: greeting, offer, keys, the tone, and a message that is still being spoken at the end."""
     async with stage(tmp_path, speech, tenant=WITHOUT_MODEL) as on:
         scenario: list[Moment] = [Wait(5.8), Press("11"), Wait(0.5)]
         scenario += [Say(on.said[MESSAGE])] * 5
@@ -95,10 +100,29 @@ async def test_a_hang_up_at_any_instant_of_a_message_keeps_what_was_said(
         assert_the_end_says_how(going, end)
         spoken_ms = sum(one.voiced_until - one.voiced_at for one in report.said)
         message_ms = sum(len(message.mulaw) for message in end.messages) / 8
-        if spoken_ms >= ASKED_ONE_MS:
+        if spoken_ms >= LEAST_MS:
             assert len(end.messages) == 1
-            assert message_ms >= spoken_ms - ASKED_HALF_MS, going
+            assert message_ms >= spoken_ms - LOST_MS, going
             kept += 1
         else:
-            assert message_ms <= ASKED_ONE_MS + ASKED_HALF_MS
-    assert kept >= 8, "the instants must reach into the message"
+            assert message_ms <= LEAST_MS + LOST_MS
+    assert kept >= 20, "the instants must reach into the message"
+
+
+async def test_a_hang_up_while_a_write_is_under_way_lets_it_finish_once(
+    tmp_path: Path, speech: VoiceCache, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for ending in (*ENDINGS, Ending.HALF_OPEN):
+        async with stage(tmp_path / ending.value, speech) as on:
+            diary = on.world.composed.services.diary
+            assert isinstance(diary, MemoryDiary)
+            begun, done = slow_down(diary, monkeypatch, seconds=3.0)
+            placed_at = trio.current_time()
+            going = HangUpAt(11.0, ending, told=True)
+            (report,) = await place_crowd(on, [Listen(), Say(on.said[BOOKING]), StayOn()], [going])
+            (end,) = (await kept_ends(on, [report])).values()
+            booked = await diary.find(TENANT.id, CALLER)
+            assert crashes(on) == 0
+        assert len(begun) == len(done) == len(booked) == 1
+        assert begun[0] < placed_at + report.duration_ms / 1000 < done[0], "the write must outlive the call"
+        assert_the_end_says_how(going, end)

@@ -27,7 +27,7 @@ TENANT = Tenant(
     name="Acme",
     greeting="Hi.",
     knowledge=(KnowledgeNote(source="faq", text="Parking is free for patients, behind the house."),),
-    hours={day: "09:00-17:00" for day in ("monday", "tuesday", "wednesday", "thursday", "friday")},
+    hours=dict.fromkeys(("monday", "tuesday", "wednesday", "thursday", "friday"), "09:00-17:00"),
     tools=(END_CALL.spec, OPENING_HOURS.spec, TRANSFER_CALL.spec),
     people=(Person(name="Ann", number="+15550100200"),),
 )
@@ -54,6 +54,7 @@ class FakeCarrier:
         if self.fails:
             raise CarrierError("no answer")
         self.on_redirect()
+        await trio.sleep(0.2)
 
 
 @dataclass
@@ -96,7 +97,7 @@ class OnCall:
         return [moment.facts for moment in self.record.timeline if moment.kind == kind]
 
     def crashes(self, place: str) -> float:
-        return self.services.metrics.crashes.labels(place)._value.get()
+        return float(self.services.metrics.crashes.labels(place)._value.get())
 
     async def end(self) -> Outcome:
         with trio.fail_after(60):

@@ -116,18 +116,23 @@ class Desk:
     def reasons(self) -> list[tuple[str, str]]:
         return [(end.call_sid, end.outcome_reason) for end in self.left()]
 
+    def tasks(self) -> int:
+        """How many calls are waited for."""
+        nursery = self.board._nursery
+        return len(nursery.child_tasks) if nursery is not None else 0
+
     async def _serve(self, leg: Leg) -> None:
         start = Start("MZ1", leg.call_sid, "AC1", {}, ("inbound",), "audio/x-mulaw", 8000, 1)
         claims = StreamClaims(leg.call_sid, "AC1", leg.tenant.id, leg.attempt, 0)
         try:
-            await self.board.take_line(cast(MediaLine, leg), start, leg.tenant, claims)
+            await self.board.take_line(cast("MediaLine", leg), start, leg.tenant, claims)
         finally:
             leg.left.set()
 
 
 async def fake_run(*, line: MediaLine, tenant: Tenant, record: CallRecord, services: Services) -> Outcome:
     """Serve a leg as the supervisor does: the record's outcome is set before it returns."""
-    leg = cast(Leg, line)
+    leg = cast("Leg", line)
     leg.record = record
     # As the real tree: what is cancelled inside it comes out as a group.
     async with trio.open_nursery() as nursery:

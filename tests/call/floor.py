@@ -18,6 +18,8 @@ from engine.messages import (
     CallerTranscript,
     CommitTurn,
     CutPlayout,
+    Effect,
+    Floor,
     FloorEvent,
     Notes,
     OpenTurn,
@@ -35,7 +37,7 @@ from engine.messages import (
 )
 from engine.metrics import Metrics
 from engine.telephony.jitter import CallerAudioGate
-from engine.tenants.tenant import Effect, Tenant, ToolSpec
+from engine.tenants.tenant import Tenant, ToolSpec
 from tests.fallback.stage import SpellingVoice
 
 M = TypeVar("M")
@@ -89,6 +91,10 @@ class Talk:
     ended_at: float | None = None
     lost: ModelLost | None = None
     over: trio.Event = field(default_factory=trio.Event)
+
+    def floor(self) -> Floor:
+        """Who may speak now; a call, since it changes while the type checker is not looking."""
+        return self.record.floor
 
     async def tell(self, *events: FloorEvent) -> None:
         for event in events:
@@ -181,7 +187,7 @@ async def talking(*, playout_queued: int = 64, queries_queued: int = 8) -> Async
         playout=playout_send,
         queries=queries_send,
         tool_calls=tools_send,
-        gate=cast(CallerAudioGate, gate),
+        gate=cast("CallerAudioGate", gate),
         agent_sounding=lambda: talk.sounding,
         next_generation=record.next_generation,
     )

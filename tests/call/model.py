@@ -4,6 +4,7 @@ import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import trio
 
@@ -38,9 +39,13 @@ CAPABILITIES = Capabilities(
 )
 
 
-def says(text: str, ms: int = 400) -> list[StreamEvent]:
+Step: TypeAlias = StreamEvent | Exception | float
+"""What a session does next: say this, be lost by that, or pause for so many seconds."""
+
+
+def says(text: str, ms: int = 400, byte: int = 0x20) -> list[Step]:
     """One whole answer."""
-    return [TranscriptDelta(text), AudioDelta(b"\x20" * (8 * ms)), GenerationComplete(), TurnComplete()]
+    return [TranscriptDelta(text), AudioDelta(bytes([byte]) * (8 * ms)), GenerationComplete(), TurnComplete()]
 
 
 @dataclass
@@ -58,11 +63,11 @@ class Session:
     closed: bool = False
 
     def __post_init__(self) -> None:
-        self._send, self._receive = trio.open_memory_channel[StreamEvent | Exception](math.inf)
+        self._send, self._receive = trio.open_memory_channel[Step](math.inf)
 
-    def emit(self, events: Sequence[StreamEvent | Exception]) -> None:
-        for event in events:
-            self._send.send_nowait(event)
+    def emit(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            self._send.send_nowait(step)
 
     async def open_turn(self) -> None:
         await trio.lowlevel.checkpoint()
@@ -94,10 +99,13 @@ class Session:
         self.reports.append(heard)
 
     async def events(self) -> AsyncIterator[StreamEvent]:
-        async for event in self._receive:
-            if isinstance(event, Exception):
-                raise event
-            yield event
+        async for step in self._receive:
+            if isinstance(step, Exception):
+                raise step
+            if isinstance(step, float):
+                await trio.sleep(step)
+            else:
+                yield step
         raise ModelClosed("closed")
 
 
@@ -109,8 +117,8 @@ class FakeModel:
     capabilities: Capabilities = CAPABILITIES
     refusals: list[ModelLost] = field(default_factory=list)
     hears: list[str] = field(default_factory=list)
-    answer: Callable[[Session], Sequence[StreamEvent | Exception]] = lambda session: says("An answer.")
-    after_tool: Callable[[Session], Sequence[StreamEvent | Exception]] = lambda session: says("It is done.")
+    answer: Callable[[Session], Sequence[Step]] = lambda session: says("An answer.")
+    after_tool: Callable[[Session], Sequence[Step]] = lambda session: says("It is done.")
     sessions: list[Session] = field(default_factory=list)
     opens_after_s: float = 0.0
 

@@ -9,6 +9,7 @@ from engine.messages import (
     AgentTranscript,
     CallerTranscript,
     CommitTurn,
+    Effect,
     FloorEvent,
     NothingFound,
     OpenTurn,
@@ -27,7 +28,7 @@ from engine.messages import (
     UtteranceCleared,
     UtterancePlayed,
 )
-from tests.call.floor import Effect, Talk, notes, talking
+from tests.call.floor import Talk, notes, talking
 
 TEXTS = ["is there", "is there parking", "okay"]
 TURNS = st.integers(1, 4)

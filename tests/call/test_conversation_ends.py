@@ -37,12 +37,14 @@ RESULT = ToolResult("call-1", "look", {"status": "ok", "message": "found"})
 
 
 def test_a_later_wish_replaces_an_earlier_one() -> None:
+    assert CallDesk().wish is None
     desk = CallDesk()
-    assert desk.wish is None
+    wishes = []
     desk.request_end("bye")
-    assert desk.wish == AgentEnds("bye")
+    wishes.append(desk.wish)
     desk.request_transfer(PERSON)
-    assert desk.wish == PersonWanted(PERSON)
+    wishes.append(desk.wish)
+    assert wishes == [AgentEnds("bye"), PersonWanted(PERSON)]
 
 
 # --- unanswered ------------------------------------------------------------------------------------------------------
@@ -145,9 +147,9 @@ async def test_the_floor_is_the_agents_while_a_tool_runs(
         generation = talk.next_generation()
         await talk.tell(ResponseStarted(generation, trio.current_time()), ToolCallRequested("call-1", "look", {}))
         await talk.tell(ResponseFinished(generation), UtterancePlayed(generation, 300))
-        assert talk.record.floor is Floor.AGENT
+        assert talk.floor() is Floor.AGENT
         await talk.tell(settled)
-        assert talk.record.floor is Floor.NOBODY
+        assert talk.floor() is Floor.NOBODY
 
 
 # --- fillers ---------------------------------------------------------------------------------------------------------

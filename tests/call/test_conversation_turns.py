@@ -36,9 +36,9 @@ async def test_the_model_is_asked_to_speak_first(autojump_clock: Clock) -> None:
     async with talking() as talk:
         assert talk.up() == [Speak(0, OPENING)]
         await talk.tell(ResponseStarted(1, trio.current_time()))
-        assert talk.record.floor is Floor.AGENT
+        assert talk.floor() is Floor.AGENT
         await talk.tell(ResponseFinished(1), UtterancePlayed(1, 500))
-        assert talk.record.floor is Floor.NOBODY
+        assert talk.floor() is Floor.NOBODY
         assert talk.up() == []
 
 
@@ -48,7 +48,7 @@ async def test_a_turn_is_opened_asked_about_and_committed_with_its_notes(autojum
         await talk.starts()
         assert talk.up() == [OpenTurn(1)]
         assert talk.gate.changes == ["open"]
-        assert talk.record.floor is Floor.CALLER
+        assert talk.floor() is Floor.CALLER
         await talk.tell(CallerTranscript("is there", False), CallerTranscript(PARKING, False))
         assert talk.asked() == [Query("acme", 1, "is there", final=False), Query("acme", 1, PARKING, final=False)]
         await talk.stops()
@@ -61,7 +61,7 @@ async def test_a_turn_is_opened_asked_about_and_committed_with_its_notes(autojum
         assert talk.record.transcript() == [{"role": "caller", "text": PARKING, "turn": 1, "cut": False}]
         assert talk.metrics.turns.labels("notes")._value.get() == 1
         await talk.answers(talk.next_generation())
-        assert talk.record.floor is Floor.NOBODY
+        assert talk.floor() is Floor.NOBODY
 
 
 async def test_notes_that_are_there_already_are_not_waited_for(autojump_clock: Clock) -> None:
@@ -158,7 +158,7 @@ async def test_a_caller_who_goes_on_after_the_commit_opens_the_next_turn(autojum
         up = talk.up()
         assert (opened(up), [commit.turn_id for commit in commits(up)]) == ([1, 2], [1])
         assert talk.gate.changes == ["open", "close", "open"]
-        assert talk.record.floor is Floor.CALLER
+        assert talk.floor() is Floor.CALLER
 
 
 async def test_a_better_text_after_the_commit_is_the_record(autojump_clock: Clock) -> None:
@@ -235,7 +235,7 @@ async def test_a_response_that_starts_while_the_caller_has_the_floor_is_cut(
         await talk.tell(ResponseStarted(generation, trio.current_time()))
         (through,) = cuts(talk.out())
         assert through >= generation
-        assert talk.record.floor is Floor.CALLER
+        assert talk.floor() is Floor.CALLER
 
 
 async def test_a_cut_that_leaves_no_report_does_not_keep_the_floor_for_ever(autojump_clock: Clock) -> None:
@@ -247,7 +247,7 @@ async def test_a_cut_that_leaves_no_report_does_not_keep_the_floor_for_ever(auto
         await talk.stops()
         assert len(commits(talk.up())) == 1
         await talk.answers(talk.next_generation())
-        assert talk.record.floor is Floor.NOBODY
+        assert talk.floor() is Floor.NOBODY
 
 
 async def test_a_barge_in_cuts_a_filler_too(autojump_clock: Clock) -> None:
@@ -267,9 +267,9 @@ async def test_an_interrupted_response_is_over_when_what_came_of_it_was_heard(au
         await talk.asks("okay")
         generation = talk.next_generation()
         await talk.tell(ResponseStarted(generation, trio.current_time()), ResponseInterrupted(generation))
-        assert talk.record.floor is Floor.AGENT
+        assert talk.floor() is Floor.AGENT
         await talk.tell(UtterancePlayed(generation, 300))
-        assert talk.record.floor is Floor.NOBODY
+        assert talk.floor() is Floor.NOBODY
 
 
 async def test_the_floor_is_the_agents_until_the_last_of_its_utterances_was_heard(autojump_clock: Clock) -> None:
@@ -280,9 +280,9 @@ async def test_the_floor_is_the_agents_until_the_last_of_its_utterances_was_hear
         now = trio.current_time()
         await talk.tell(ResponseStarted(one, now), ResponseStarted(two, now), UtterancePlayed(one, 300))
         await talk.tell(ResponseFinished(two))
-        assert talk.record.floor is Floor.AGENT
+        assert talk.floor() is Floor.AGENT
         await talk.tell(UtterancePlayed(two, 300))
-        assert talk.record.floor is Floor.NOBODY
+        assert talk.floor() is Floor.NOBODY
 
 
 async def test_text_that_runs_ahead_of_its_sound_belongs_to_the_response_that_starts(autojump_clock: Clock) -> None:

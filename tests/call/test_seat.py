@@ -70,9 +70,7 @@ async def sitting(model: FakeModel, setup: SessionSetup = SETUP) -> AsyncIterato
 
     async def run() -> None:
         try:
-            await at_work.seat.run(
-                setup, inbox=inbox_send, playout=playout_send, next_generation=lambda: next(numbers)
-            )
+            await at_work.seat.run(setup, inbox=inbox_send, playout=playout_send, next_generation=lambda: next(numbers))
         except (MisuseError, BaseExceptionGroup) as error:
             at_work.crashed.append(error)
 
@@ -136,7 +134,11 @@ async def test_a_slow_model_is_told_of_to_whoever_holds_the_floor_by_then(autoju
     async with sitting(model) as at_work:
         assert await at_work.seat.wait_settled()
         await at_work.seat.uplink.send(OpenTurn(1))
-        model.sessions[0].speak = lambda speak: trio.lowlevel.checkpoint()  # type: ignore[method-assign,assignment]
+
+        async def say_nothing(speak: Speak) -> None:
+            await trio.lowlevel.checkpoint()
+
+        model.sessions[0].speak = say_nothing  # type: ignore[method-assign]
         began = trio.current_time()
         await at_work.seat.uplink.send(Speak(0, "Greet."))
         await trio.sleep(1)

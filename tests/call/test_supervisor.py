@@ -1,6 +1,6 @@
 """The tree: what each failure means for its call, and that it means nothing for any other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import pytest
@@ -10,11 +10,15 @@ import trio.testing
 from engine.call.outcome import OutcomeClass, Reason
 from engine.errors import ModelClosed, ModelRefused
 from engine.messages import Notes, Passage, ResumeHandle, TimedOut, ToolCallRequested
-from engine.model.provider import AudioDelta, StreamEvent
+from engine.model.provider import AudioDelta, TranscriptDelta
 from engine.retrieval.lexical import MemorySearch
 from engine.store.memory_ledger import MemoryLedger
+from engine.tools import answers
+from engine.tools.catalog import Catalog
+from engine.tools.context import Tool, ToolContext
 from tests.call.caller import PARKING, TENANT, FakeCarrier, on_call
-from tests.call.model import FakeModel, Session, says
+from tests.call.floor import LOOK
+from tests.call.model import FakeModel, Session, Step, says
 from tests.telephony.parts import LevelVad
 
 Clock = trio.testing.MockClock
@@ -82,7 +86,7 @@ async def test_a_crash_on_the_media_plane_ends_its_own_call_alone(autojump_clock
 
 
 async def test_a_crash_of_egress_ends_the_call_with_an_outcome_and_a_count(autojump_clock: Clock) -> None:
-    wrong = AudioDelta(cast(Any, "not bytes"))
+    wrong = AudioDelta(cast("Any", "not bytes"))
     async with on_call(FakeModel(answer=lambda session: [wrong])) as call:
         await call.quiet()
         await call.say()
@@ -147,7 +151,7 @@ class CrashingLedger(MemoryLedger):
 
 
 async def test_a_tool_executor_that_crashes_answers_what_it_had_and_is_restarted(autojump_clock: Clock) -> None:
-    def answer(session: Session) -> Sequence[StreamEvent]:
+    def answer(session: Session) -> Sequence[Step]:
         return [ToolCallRequested(f"c{len(session.commits)}", "opening_hours", {})]
 
     async with on_call(FakeModel(answer=answer), ledger=CrashingLedger()) as call:
@@ -161,6 +165,28 @@ async def test_a_tool_executor_that_crashes_answers_what_it_had_and_is_restarted
     assert first.response["status"] != "ok"
     assert second.response["status"] == "ok"
     assert call.crashes("tools") == 1
+
+
+async def test_an_answer_that_goes_on_after_a_tool_and_its_filler_is_heard_whole(autojump_clock: Clock) -> None:
+    """The filler is an utterance of its own; what the model says after it must not be taken for what came before it."""
+
+    async def look(context: ToolContext, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        await trio.sleep(2)
+        return answers.ok("blue")
+
+    tenant = TENANT.model_copy(update={"tools": (LOOK,)})
+    before: list[Step] = [TranscriptDelta("Sure."), AudioDelta(b"\x21" * 800), 1.0, ToolCallRequested("c1", "look", {})]
+    after = says("It is blue.", byte=0x22)
+    model = FakeModel(answer=lambda session: before, after_tool=lambda session: after)
+    async with on_call(model, tenant=tenant, catalog=Catalog([Tool(LOOK, look)])) as call:
+        await call.quiet()
+        await call.say()
+        await call.quiet()
+        heard = call.rig.phone.sound()
+        await call.hang_up()
+    assert call.kinds().count("filler") == 1
+    assert (heard.count(0x21), heard.count(0x22)) == (800, 8 * 400)
+    assert [line["text"] for line in call.record.transcript()] == ["Hello.", "Sure.", "It is blue."]
 
 
 # --- the call ends on purpose ----------------------------------------------------------------------------------------
@@ -222,7 +248,7 @@ async def test_a_transfer_that_the_carrier_will_not_do_leaves_the_caller_with_us
 
 
 async def test_a_lost_model_is_followed_by_the_script_and_its_successor_resumes(autojump_clock: Clock) -> None:
-    def answer(session: Session) -> Sequence[StreamEvent | Exception]:
+    def answer(session: Session) -> Sequence[Step]:
         if len(session.model.sessions) == 1:
             return [ResumeHandle("h1"), ModelClosed("gone", code=1011)]
         return says("Here again.")
@@ -243,7 +269,7 @@ async def test_a_handle_that_is_refused_for_good_is_forgotten_and_the_transcript
 ) -> None:
     model = FakeModel(hears=[PARKING])
 
-    def answer(session: Session) -> Sequence[StreamEvent | Exception]:
+    def answer(session: Session) -> Sequence[Step]:
         model.refusals.append(ModelRefused("bad handle", resumable=False))
         return [ResumeHandle("h1"), ModelClosed("gone", code=1011)]
 

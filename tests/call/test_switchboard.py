@@ -21,6 +21,8 @@ async def test_a_worker_takes_as_many_calls_as_it_may(monkeypatch: Patch, autoju
         assert desk.board.admission(OTHER) is Admission.FULL
         await desk.end(legs[0], Reason.AGENT_ENDED)
         assert desk.board.admission(OTHER) is Admission.ADMITTED
+        await desk.end(legs[1], Reason.AGENT_ENDED)
+        assert desk.board._by_tenant == {}
 
 
 async def test_a_tenant_takes_as_many_calls_as_its_quota_allows_and_harms_no_other(
@@ -136,6 +138,18 @@ async def test_a_long_call_does_not_keep_all_later_ones_in_memory(monkeypatch: P
         desk.board.ring("CAlast", "acme", "", "")
         assert sorted(remembered(desk.board)) == ["CAlast", "CAlong"]
         assert desk.board.end_reason("CAlong") is EndState.LIVE
+
+
+async def test_how_a_long_call_ended_is_known_for_a_while(monkeypatch: Patch, autojump_clock: Clock) -> None:
+    async with open_desk(monkeypatch) as desk:
+        leg = await desk.take("CAlong")
+        await trio.sleep(REMEMBERED_S + 1)
+        await desk.end(leg, Reason.AGENT_ENDED)
+        desk.board.ring("CAnext", "acme", "", "")
+        assert desk.board.end_reason("CAlong") is EndState.ENDED
+        await trio.sleep(REMEMBERED_S + 1)
+        desk.board.ring("CAlast", "acme", "", "")
+        assert desk.board.end_reason("CAlong") is EndState.UNKNOWN
 
 
 async def test_a_long_call_that_breaks_is_remembered_from_then_on(monkeypatch: Patch, autojump_clock: Clock) -> None:

@@ -60,6 +60,7 @@ async def test_a_call_that_comes_back_leaves_one_end_its_last(
         assert back.record is leg.record
         assert back.record is not None
         assert back.record.outcome is None
+        assert desk.tasks() == 0
         assert desk.board.end_reason("CA1") is EndState.LIVE
         await trio.sleep(300)
         assert desk.left() == []

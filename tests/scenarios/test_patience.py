@@ -7,7 +7,7 @@ import trio.testing
 
 from engine.audio import g711
 from engine.call.deadlines import ASKED_TWICE, LONGEST_TURN_S
-from engine.sim.scenario import Clip, HangUp, Listen, Say, StayOn, Wait
+from engine.sim.scenario import Clip, HangUp, Listen, Moment, Say, StayOn, Wait
 from engine.voice.cache import VoiceCache
 from tests.calls import PARKING, stage
 
@@ -28,7 +28,15 @@ async def test_a_caller_who_speaks_again_is_not_given_up(
     tmp_path: Path, speech: VoiceCache, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with stage(tmp_path, speech) as on:
-        moments = [Listen(), Wait(30), Say(on.said[PARKING]), Listen(), Wait(30), Say(on.said[PARKING]), Listen()]
+        moments: list[Moment] = [
+            Listen(),
+            Wait(30),
+            Say(on.said[PARKING]),
+            Listen(),
+            Wait(30),
+            Say(on.said[PARKING]),
+            Listen(),
+        ]
         call = await on.call([*moments, HangUp()])
     assert call.end.outcome_reason == "caller_hung_up"
 

@@ -11,7 +11,8 @@ import trio
 from engine.audio import g711
 from engine.store.files import FileStore
 from tests.store.logs import heard_logs
-from tests.store.test_twins import a_follow_up, an_end, under
+from tests.store.suites.records import a_follow_up, an_end
+from tests.store.test_twins import under
 
 
 async def test_records_outlive_the_store_that_kept_them(tmp_path: Path) -> None:

@@ -1,27 +1,26 @@
-"""One suite for every twin of ``Store`` and ``FollowUps``."""
+"""The twins of ``Store``, ``FollowUps`` and ``Usage`` that need nothing; PostgreSQL's are in ``tests/postgres``."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
 
 import pytest
-import trio
 
 from engine.errors import MisuseError
 from engine.store.files import FileStore
-from engine.store.follow_ups import FollowUp
-from engine.store.interface import CallEnd, Message
 from engine.store.memory import MemoryStore
+from engine.store.spool import Keeper, SpooledStore
+from tests.store.suites.records import *  # noqa: F403
+from tests.store.suites.records import a_follow_up, a_usage, an_end
 
-Twin: TypeAlias = MemoryStore | FileStore
-TWINS: dict[str, Callable[[Path], Twin]] = {
+TWINS: dict[str, Callable[[Path], Keeper]] = {
     "memory": lambda _: MemoryStore(),
     "files": lambda path: FileStore(path / "spool" / "deep"),
+    "spooled": lambda path: SpooledStore(MemoryStore(), path / "spool"),
 }
 
 
 @pytest.fixture(params=TWINS)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Twin:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Keeper:
     return TWINS[request.param](tmp_path)
 
 
@@ -29,103 +28,13 @@ def under(path: Path, pattern: str) -> list[Path]:
     return list(path.rglob(pattern))
 
 
-def an_end(tenant_id: str = "acme", call_sid: str = "CA1", reason: str = "hang_up", messages: int = 0) -> CallEnd:
-    left = tuple(
-        Message(tenant_id, call_sid, "+15550100199", bytes([n]) * 800, f"2026-11-02T10:00:0{n}+00:00")
-        for n in range(messages)
-    )
-    return CallEnd(tenant_id, call_sid, "success", reason, {"transcript": [{"who": "caller", "text": "hé"}]}, left)
-
-
-def a_follow_up(tenant_id: str = "acme", key: str = "k1", text: str = "call back") -> FollowUp:
-    return FollowUp(tenant_id, "CA1", key, "message", "+15550100199", text, "2026-11-02T10:00:00+00:00", {"n": [1]})
-
-
-async def test_a_kept_call_comes_back_as_it_was_with_its_messages(store: Twin) -> None:
-    end = an_end(messages=3)
-    assert await store.keep_call(end) is True
-    assert await store.calls("acme") == [end]
-
-
-async def test_a_second_keeping_of_the_same_call_changes_nothing(store: Twin) -> None:
-    await store.keep_call(an_end(reason="hang_up"))
-    assert await store.keep_call(an_end(reason="crashed", messages=1)) is False
-    assert await store.calls("acme") == [an_end(reason="hang_up")]
-
-
-async def test_calls_come_back_oldest_first_whatever_they_are_called(store: Twin) -> None:
-    sids = [f"CA{n}" for n in (5, 1, 9, 3, 2)]
-    for sid in sids:
-        await store.keep_call(an_end(call_sid=sid))
-    assert [end.call_sid for end in await store.calls("acme")] == sids
-
-
-async def test_tenants_never_see_each_other_even_with_one_call_sid(store: Twin) -> None:
-    assert await store.keep_call(an_end("acme", "CA1", reason="a"))
-    assert await store.keep_call(an_end("other", "CA1", reason="b"))
-    assert await store.keep_follow_up(a_follow_up("acme", text="a"))
-    assert await store.keep_follow_up(a_follow_up("other", text="b"))
-    assert [end.outcome_reason for end in await store.calls("acme")] == ["a"]
-    assert [item.text for item in await store.follow_ups("other")] == ["b"]
-    assert await store.calls("nobody") == []
-    assert await store.follow_ups("nobody") == []
-
-
-async def test_of_many_who_keep_one_call_at_once_one_is_the_first(store: Twin) -> None:
-    firsts: list[bool] = []
-
-    async def keep() -> None:
-        firsts.append(await store.keep_call(an_end(messages=1)))
-
-    async with trio.open_nursery() as nursery:
-        for _ in range(20):
-            nursery.start_soon(keep)
-    assert sorted(firsts) == [False] * 19 + [True]
-    assert len(await store.calls("acme")) == 1
-
-
-async def test_a_follow_up_is_kept_once_per_key(store: Twin) -> None:
-    assert await store.keep_follow_up(a_follow_up(key="k1", text="first")) is True
-    assert await store.keep_follow_up(a_follow_up(key="k1", text="second")) is False
-    assert await store.keep_follow_up(a_follow_up(key="k2", text="third")) is True
-    assert await store.follow_ups("acme") == [a_follow_up(key="k1", text="first"), a_follow_up(key="k2", text="third")]
-
-
-async def test_what_was_kept_cannot_be_changed_from_outside(store: Twin) -> None:
-    end = an_end()
-    await store.keep_call(end)
-    end.document["transcript"] = "forged"
-    (await store.calls("acme"))[0].document.clear()
-    assert (await store.calls("acme"))[0].document == an_end().document
-
-
-@pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "a\\b", "x" * 129, "CA1\n", "C\u00e41", "a\x00"])
-async def test_an_id_that_is_no_plain_name_is_refused_and_writes_nothing(
-    store: Twin, name: str, tmp_path: Path
-) -> None:
-    for end in (an_end(call_sid=name), an_end(tenant_id=name)):
+@pytest.mark.parametrize("name", ["", "../up", "a/b"])
+async def test_a_refused_record_leaves_no_trace_on_the_disk(store: Keeper, name: str, tmp_path: Path) -> None:
+    for keep in (
+        lambda: store.keep_call(an_end(call_sid=name)),
+        lambda: store.keep_follow_up(a_follow_up(key=name)),
+        lambda: store.keep_usage(a_usage(kind=name)),
+    ):
         with pytest.raises(MisuseError):
-            await store.keep_call(end)
-    for item in (a_follow_up(tenant_id=name), a_follow_up(key=name)):
-        with pytest.raises(MisuseError):
-            await store.keep_follow_up(item)
-    with pytest.raises(MisuseError):
-        await store.calls(name)
-    with pytest.raises(MisuseError):
-        await store.follow_ups(name)
+            await keep()
     assert under(tmp_path, "*") == []
-
-
-async def test_a_message_of_another_tenant_or_call_is_refused(store: Twin) -> None:
-    for stranger in (an_end("other", "CA1", messages=1), an_end("acme", "CA2", messages=1)):
-        end = CallEnd("acme", "CA1", "success", "hang_up", {}, stranger.messages)
-        with pytest.raises(MisuseError, match="another call or tenant"):
-            await store.keep_call(end)
-    assert await store.calls("acme") == []
-
-
-async def test_a_document_that_is_not_json_is_refused(store: Twin) -> None:
-    end = CallEnd("acme", "CA1", "success", "hang_up", {"audio": b"\xff"})
-    with pytest.raises(MisuseError, match="CA1 is not JSON-ready"):
-        await store.keep_call(end)
-    assert await store.calls("acme") == []

@@ -204,6 +204,23 @@ async def test_a_peer_that_reads_nothing_is_gone_when_the_backlog_is_full(autoju
         assert rig.line.statistics().sent_bytes >= sent > 0
 
 
+async def test_a_peer_that_reads_late_gets_all_of_it(autojump_clock: Clock) -> None:
+    async with open_line() as rig:
+        await rig.started()
+        rig.phone.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        mouth = Mouth()
+        rig.line.attach_outbound(mouth)
+        said = b""
+        while not rig.line.statistics().backlog_bytes:
+            frame = bytes([len(said) // 16_000 % 250]) * 16_000
+            said += frame
+            mouth.queue.append(Media(frame))
+            rig.line.send_due(trio.current_time())
+        await rig.until(lambda: len(rig.phone.sound()) == len(said))
+        assert rig.phone.sound() == said
+        assert rig.line.statistics().backlog_bytes == 0
+
+
 # --- our own end -----------------------------------------------------------------------------------------------------
 
 

@@ -118,7 +118,9 @@ class Room:
 
 
 @asynccontextmanager
-async def a_room(world: World, inbox_holds: int = 1000) -> AsyncIterator[Room]:
+async def a_room(
+    world: World, inbox_holds: int = 1000, tenant: Tenant = TENANT, catalog: Catalog | None = None
+) -> AsyncIterator[Room]:
     send_call, calls = trio.open_memory_channel[ToolCall | ToolCallsCancelled](16)
     inbox, hear = trio.open_memory_channel[FloorEvent](inbox_holds)
 
@@ -128,13 +130,13 @@ async def a_room(world: World, inbox_holds: int = 1000) -> AsyncIterator[Room]:
         async def executor() -> None:
             with room.scope:
                 await run_tool_executor(
-                    tenant=TENANT,
+                    tenant=tenant,
                     call_sid="CA1",
                     calls=calls,
                     inbox=inbox,
-                    catalog=world.catalog(),
+                    catalog=catalog or world.catalog(),
                     ledger=world.ledger,
-                    context=world.context(),
+                    context=world.context(tenant),
                 )
 
         nursery.start_soon(executor)

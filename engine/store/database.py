@@ -1,0 +1,308 @@
+"""The database as the twins see it: units of work, each one hop, each for one tenant.
+
+    async def rename(conn: Connection, name: str) -> None: ...
+    await database.for_tenant("acme", rename, "Acme Ltd")
+
+``for_tenant`` runs it in a transaction in which row level security shows that tenant's rows only, under a role that
+cannot bypass it. What the unit raises arrives as itself, except that a database which is away is ``StoreUnavailable``;
+then whether the unit was done is not known, so that units are written to be repeated.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
+
+import asyncpg  # type: ignore[import-untyped]  # see connect.py
+import trio
+
+from engine.errors import StoreUnavailable
+from engine.store.bridge import BridgeStatistics, DbThread, at_most, open_db_thread
+from engine.store.connect import Session, tell, unavailable
+from engine.store.embedded import EmbeddedServer
+from engine.store.listening import Callback, Listener
+from engine.store.migrate import migrate
+from engine.store.pghome import Identity, find_home
+from engine.store.records import safe_name
+from engine.store.server import ExternalServer, OwnServer
+from engine.store.sql import Connection
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Unit: TypeAlias = Callable[Concatenate[Connection, P], Awaitable[T]]
+
+ACQUIRING_S = 5.0  # for a connection, opening one included: a caller waits at the other end
+CLOSING_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseConfig:
+    """Which database.
+
+    Attributes:
+        url: an external one; None for our own under ``data_dir``.
+        durable: False only in tests: what was committed may be lost with the machine.
+        identity: as whom our own runs; None to find out.
+    """
+
+    url: str | None
+    data_dir: Path
+    max_connections: int = 10
+    durable: bool = True
+    identity: Identity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseStatistics:
+    """``connections`` and ``idle`` are now; the others count since start."""
+
+    embedded: bool
+    connections: int
+    idle: int
+    listening: bool
+    units: int
+    unavailable: int
+    restarts: int
+    bridge: BridgeStatistics
+
+
+class Database:
+    """Made by ``open_database``. Its methods are for trio's side."""
+
+    def __init__(self, thread: DbThread, server: ExternalServer | OwnServer, session: Session, pool: Any) -> None:
+        self._thread, self._server, self._session, self._pool = thread, server, session, pool
+        self._listener = Listener(thread, self._connect, trio.lowlevel.current_trio_token())
+        self._units = self._unavailable = 0
+
+    async def run(self, unit: Unit[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run it in a transaction of no tenant: it sees none of their rows.
+
+        Raises:
+            StoreUnavailable: the database is away.
+        """
+        return await self._hop(self._in_transaction, "begin", partial(unit, **kwargs), args)
+
+    async def for_tenant(self, tenant_id: str, unit: Unit[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run it in a transaction of this tenant.
+
+        Raises:
+            MisuseError: that is no tenant's id.
+            StoreUnavailable: the database is away.
+        """
+        begin = f"begin; set local app.tenant_id = '{safe_name('tenant_id', tenant_id)}'"
+        return await self._hop(self._in_transaction, begin, partial(unit, **kwargs), args)
+
+    async def read_for_tenant(self, tenant_id: str, unit: Unit[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same for reads on the way of a call: a cancelled caller goes on at once, the clean-up happens behind it.
+
+        Raises:
+            MisuseError: that is no tenant's id.
+            StoreUnavailable: the database is away.
+        """
+        begin = f"begin read only; set local app.tenant_id = '{safe_name('tenant_id', tenant_id)}'"
+        return await self._hop(self._in_transaction, begin, partial(unit, **kwargs), args, abandon=True)
+
+    async def across_tenants(self, unit: Unit[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run it in a transaction that sees the documents and numbers of all tenants, and nothing else of them.
+
+        Raises:
+            StoreUnavailable: the database is away.
+        """
+        begin = "begin; set local app.across_tenants = 'yes'"
+        return await self._hop(self._in_transaction, begin, partial(unit, **kwargs), args)
+
+    async def autocommit(self, tenant_id: str, unit: Unit[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run it outside a transaction: each statement of it is committed when it returns.
+
+        Raises:
+            MisuseError: that is no tenant's id.
+            StoreUnavailable: the database is away.
+        """
+        return await self._hop(self._committing, safe_name("tenant_id", tenant_id), partial(unit, **kwargs), args)
+
+    async def as_owner(self, unit: Unit[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run it on a connection of its own under the login's own role: for COPY and the like, never for a call.
+
+        Raises:
+            StoreUnavailable: the database is away.
+        """
+        return await self._hop(self._owned, partial(unit, **kwargs), args)
+
+    async def listen(self, channel: str, callback: Callback) -> Callable[[], Awaitable[None]]:
+        """Call ``callback(payload)`` on trio's thread for every notice, and ``callback(None)`` when some may have been
+        missed (at first, and whenever the connection is back). Returns what ends it."""
+        await self._thread.run(self._listener.add, channel, callback)
+        return partial(self._thread.run, self._listener.remove, channel, callback)
+
+    def statistics(self) -> DatabaseStatistics:
+        """A snapshot."""
+        return DatabaseStatistics(
+            embedded=isinstance(self._server, OwnServer),
+            connections=self._pool.get_size(),
+            idle=self._pool.get_idle_size(),
+            listening=self._listener.connected,
+            units=self._units,
+            unavailable=self._unavailable,
+            restarts=self._server.restarts,
+            bridge=self._thread.statistics(),
+        )
+
+    async def _hop(self, way: Callable[..., Awaitable[T]], *args: Any, abandon: bool = False) -> T:
+        self._units += 1
+        try:
+            return await self._thread.run(way, *args, abandon=abandon)
+        except StoreUnavailable:
+            self._unavailable += 1
+            raise
+
+    # On the database's thread.
+
+    async def _in_transaction(self, begin: str, unit: Callable[..., Awaitable[T]], args: tuple[Any, ...]) -> T:
+        async with self._connection(begin) as connection:
+            try:
+                result = await unit(connection, *args)
+            except BaseException:
+                if not _is_closed(connection):
+                    await connection.execute("rollback")
+                raise
+            await connection.execute("commit")
+            return result
+
+    async def _committing(self, tenant_id: str, unit: Callable[..., Awaitable[T]], args: tuple[Any, ...]) -> T:
+        async with self._connection(f"set app.tenant_id = '{tenant_id}'") as connection:
+            try:
+                result = await unit(connection, *args)
+                await connection.execute("reset app.tenant_id")
+            except BaseException:
+                _terminate(connection)  # the next user of this connection must not find our tenant set
+                raise
+            return result
+
+    async def _owned(self, unit: Callable[..., Awaitable[T]], args: tuple[Any, ...]) -> T:
+        connection = await self._server.connect()
+        try:
+            await tell(connection, self._session, owner=True)
+            return await unit(connection, *args)
+        except Exception as error:
+            raise unavailable(error, closed=connection.is_closed()) or error from error
+        finally:
+            connection.terminate()
+
+    @asynccontextmanager
+    async def _connection(self, first: str) -> AsyncIterator[Any]:
+        """One of the pool's, on which ``first`` has been run."""
+        connection = None
+        try:
+            connection = await self._begun(first)
+            yield connection
+        except Exception as error:
+            away = unavailable(error, closed=connection is not None and _is_closed(connection))
+            if away is None:
+                raise
+            if connection is not None:
+                _terminate(connection)
+            raise away from error
+        finally:
+            if connection is not None:
+                await self._pool.release(connection)
+
+    async def _begun(self, first: str) -> Any:
+        """The first statement shows whether the connection still lives; nothing has been done yet, so try another."""
+        for left in reversed(range(self._pool.get_max_size() + 1)):
+            connection = await self._pool.acquire(timeout=ACQUIRING_S)
+            try:
+                await connection.execute(first)
+            except BaseException as error:
+                _terminate(connection)
+                await self._pool.release(connection)
+                if not left or not isinstance(error, Exception):
+                    raise
+            else:
+                return connection
+        raise AssertionError("the last try returns or raises")
+
+    async def _connect(self) -> Any:
+        connection = await self._server.connect()
+        try:
+            await tell(connection, self._session)
+        except Exception as error:
+            connection.terminate()
+            raise unavailable(error, closed=True) or error from error
+        return connection
+
+
+def _is_closed(connection: Any) -> bool:
+    """A connection of the pool that was lost has been taken back already, and says so by raising."""
+    try:
+        return bool(connection.is_closed())
+    except asyncpg.InterfaceError:
+        return True
+
+
+def _terminate(connection: Any) -> None:
+    with suppress(asyncpg.InterfaceError):  # see above
+        connection.terminate()
+
+
+@asynccontextmanager
+async def open_database(config: DatabaseConfig) -> AsyncIterator[Database]:
+    """Our own or an external one: running, checked, migrated.
+
+    Raises:
+        ConfigurationError: it cannot be used; the message says what to do, or what an administrator must run.
+        StoreUnavailable: it cannot be reached.
+    """
+    async with open_db_thread() as thread:
+        server = await _server(thread, config)
+        try:
+            session = await thread.run(_migrated, server)
+            pool = await thread.run(_open_pool, server, session, config.max_connections)
+            try:
+                yield Database(thread, server, session, pool)
+            finally:
+                with trio.CancelScope(shield=True):
+                    await thread.run(_close_pool, pool)
+        finally:
+            with trio.CancelScope(shield=True):
+                await thread.run(server.close)
+
+
+async def _server(thread: DbThread, config: DatabaseConfig) -> ExternalServer | OwnServer:
+    if config.url is not None:
+        return ExternalServer(config.url)
+    find = partial(find_home, config.data_dir / "postgres", identity=config.identity, durable=config.durable)
+    own = OwnServer(thread, EmbeddedServer(await trio.to_thread.run_sync(find)))
+    await thread.run(own.start)
+    return own
+
+
+async def _migrated(server: ExternalServer | OwnServer) -> Session:
+    connection = await server.connect()
+    try:
+        return await migrate(connection)
+    except Exception as error:
+        raise unavailable(error, closed=connection.is_closed()) or error from error
+    finally:
+        connection.terminate()
+
+
+async def _open_pool(server: ExternalServer | OwnServer, session: Session, most: int) -> Any:
+    async def connect(*_: Any, **__: Any) -> Any:
+        return await server.connect()
+
+    async def nothing(_: Any) -> None:
+        """Instead of a round trip: all that we set is local to a transaction, or was undone."""
+
+    return await asyncpg.create_pool(
+        connect=connect, init=partial(tell, session=session), reset=nothing, min_size=1, max_size=most
+    )
+
+
+async def _close_pool(pool: Any) -> None:
+    try:
+        async with at_most(CLOSING_S):
+            await pool.close()
+    except TimeoutError:
+        pool.terminate()
