@@ -97,7 +97,7 @@ def scenario(clip: Clip, turns: int, rng: random.Random) -> list[Moment]:
 @asynccontextmanager
 async def gateway(settings: dict[str, str], tenants: Path) -> AsyncIterator[trio.Process]:
     """``frontdesk serve`` on its own core; ends with the block."""
-    command = [sys.executable, "-m", "engine", "serve", "--tenants", str(tenants)]
+    command = [sys.executable, "-m", "engine", "serve", "--memory", "--tenants", str(tenants)]
     process = await trio.lowlevel.open_process(command, env={**os.environ, **settings})
     os.sched_setaffinity(process.pid, {SERVER_CORE})  # before it has made a thread that would not follow
     try:

@@ -6,7 +6,10 @@ import click
 
 import engine
 from engine.commands.demo import demo
+from engine.commands.knowledge import knowledge
+from engine.commands.migrate import migrate
 from engine.commands.serve import check_config, serve
+from engine.commands.tenant import tenant
 from engine.errors import ConfigurationError, first_of_kind
 
 
@@ -24,6 +27,9 @@ def version() -> None:
 cli.add_command(demo)
 cli.add_command(serve)
 cli.add_command(check_config)
+cli.add_command(tenant)
+cli.add_command(knowledge)
+cli.add_command(migrate)
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ A ``.env`` file in the working directory is honoured; real environment variables
 
 import os
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     gemini_model: str = "gemini-3.8-live"
     gemini_transcribe_model: str = "gemini-3.5-transcribe-live"
     gemini_transcribe_url: AnyUrl | None = None
+    embeddings: Literal["auto", "offline"] = "auto"
     secret_key: SecretStr | None = None
 
     tools_allow_private: bool = False

@@ -15,6 +15,7 @@ from engine.audio import g711
 from engine.audio.resample import Resampler
 from engine.call.record import Moment as CallMoment
 from engine.fallback.prompts import Prompts
+from engine.server.keeping import keep_in_memory
 from engine.sim.brain import GroundedBrain, ToolWish
 from engine.sim.caller import CallOptions
 from engine.sim.ear import PhraseEar
@@ -156,7 +157,7 @@ async def stage(
     timeline: list[CallMoment] = []
     async with open_world(
         data_dir=cache_dir(cache),
-        calls_dir=tmp_path / "calls",
+        keep=lambda _settings, known: keep_in_memory(known, tmp_path / "calls"),
         tenants=[tenant],
         model=model,
         observe=lambda _sid, moment: timeline.append(moment),

@@ -89,7 +89,8 @@ async def run_call(*, line: MediaLine, tenant: Tenant, record: CallRecord, servi
         # One crash ends at most its own call: this is the edge where "unforeseen" becomes an outcome.
         log.error("a call crashed", exc_info=group)
         services.metrics.crashes.labels("call").inc()
-        record.outcome = Outcome.of(Reason.CRASHED, repr(first_of_kind(group, Exception)))
+        # An end that had been decided stays: a call that was ended or put through must not be brought back.
+        record.outcome = record.outcome or Outcome.of(Reason.CRASHED, repr(first_of_kind(group, Exception)))
     assert record.outcome is not None, "a tree that ends by itself has decided why"
     return record.outcome
 

@@ -37,9 +37,7 @@ def demo(*, as_json: bool, out: Path, seed: int) -> None:
     out.mkdir(parents=True, exist_ok=True)
 
     async def run() -> Shown:
-        return await run_showcase(
-            tenant=tenant, data_dir=settings.data_dir, calls_dir=out / "calls", seed=seed, observe=view.show
-        )
+        return await run_showcase(tenant=tenant, data_dir=settings.data_dir / "demo", seed=seed, observe=view.show)
 
     shown = trio.run(run)
     write_stereo(out / "call.wav", shown.phone.left, shown.phone.right)

@@ -3,6 +3,7 @@
 import gc
 import signal
 import sys
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ from engine import log
 from engine.config import Settings
 from engine.server.app import serve_gateway
 from engine.server.compose import open_gateway
+from engine.server.keeping import Keeping, keep_in_memory, keep_in_postgres
 from engine.tenants import examples
 from engine.tenants.directory import MemoryDirectory
 from engine.tenants.documents import read_tenants
@@ -29,20 +31,26 @@ def load_tenants(path: Path | None) -> list[Tenant]:
 @click.option(
     "--tenants",
     type=click.Path(exists=True, path_type=Path),
-    help="A tenant document, or a directory of them (YAML or JSON). Default: the example dental practice.",
+    help="Import this tenant document first, or a directory of them (YAML or JSON).",
 )
-def serve(*, tenants: Path | None) -> None:
+@click.option("--memory", is_flag=True, help="Without a database: knowledge by words, nothing kept but call files.")
+def serve(*, tenants: Path | None, memory: bool) -> None:
     """Answer calls until SIGTERM or SIGINT, then drain: live calls go on, new ones get the static script."""
     settings = Settings.read()
     log.configure(settings.log_level, pretty=sys.stderr.isatty())
-    trio.run(_serve, settings, load_tenants(tenants))
+    documents = read_tenants(tenants) if tenants is not None else []
+    if memory:
+        keeping = keep_in_memory(documents or load_tenants(None), settings.data_dir / "calls")
+    else:
+        keeping = keep_in_postgres(settings, documents)
+    trio.run(_serve, settings, keeping)
 
 
-async def _serve(settings: Settings, tenants: list[Tenant]) -> None:
+async def _serve(settings: Settings, keeping: AbstractAsyncContextManager[Keeping]) -> None:
     shutdown = trio.Event()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_watch_signals, shutdown)
-        async with open_gateway(settings, tenants) as composed:
+        async with keeping as kept, open_gateway(settings, kept) as composed:
             settle_memory()
             await serve_gateway(composed.gateway, shutdown=shutdown)
         nursery.cancel_scope.cancel()

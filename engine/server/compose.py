@@ -9,11 +9,10 @@ Live clients are made here, in this order, and nowhere else; nothing is made whe
 """
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import httpx
 import trio
@@ -34,16 +33,13 @@ from engine.model.gemini_listener import GeminiListenProvider
 from engine.model.gemini_live import GeminiLiveProvider
 from engine.model.listener import ListenProvider
 from engine.model.provider import ModelProvider
-from engine.retrieval.lexical import MemorySearch
+from engine.server.keeping import Keeping
 from engine.server.ports import Gateway
-from engine.store.diary import MemoryDiary
-from engine.store.files import FileStore
+from engine.server.tenant_refresh import LiveDirectory, run_tenant_refresh
 from engine.store.follow_ups import FollowUp, FollowUps
-from engine.store.interface import CallEnd
-from engine.store.memory_ledger import MemoryLedger
+from engine.store.interface import CallEnd, Store
 from engine.telephony.plane import MediaPlane
 from engine.telephony.rest import Carrier, TwilioRest
-from engine.tenants.directory import MemoryDirectory
 from engine.tenants.tenant import Tenant
 from engine.tools.catalog import standard_catalog
 from engine.tools.http_signing import ToolSecrets
@@ -63,7 +59,7 @@ class Composed:
     gateway: Gateway
     switchboard: Switchboard
     services: Services
-    store: FileStore
+    store: Store
     tenants: tuple[Tenant, ...]
 
 
@@ -93,9 +89,8 @@ def listener(settings: Settings) -> ListenProvider | None:
 @asynccontextmanager
 async def open_gateway(
     settings: Settings,
-    tenants: Sequence[Tenant],
+    keeping: Keeping,
     *,
-    calls_dir: Path | None = None,
     observe: Callable[[str, Moment], None] | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> AsyncIterator[Composed]:
@@ -107,7 +102,8 @@ async def open_gateway(
         ConfigurationError: settings or tenants cannot be used.
     """
     metrics = Metrics()
-    directory = MemoryDirectory(tenants)
+    tenants, store = keeping.tenants, keeping.store
+    directory = LiveDirectory(tenants)
     library = PromptLibrary(voice_cache(settings))
     for tenant in tenants:
         await trio.to_thread.run_sync(library.prepare, tenant)
@@ -115,7 +111,6 @@ async def open_gateway(
     offered = providers(settings)
     if not offered:
         log.warning("no model is configured: every call will be served by the script alone")
-    store = FileStore(calls_dir or settings.data_dir / "calls")
     async with _http() as http, _tools(settings) as http_tools, trio.open_nursery() as keepers:
         catalog = standard_catalog(http_tools)
         for tenant in tenants:
@@ -123,11 +118,11 @@ async def open_gateway(
         ends_send, ends = trio.open_memory_channel[CallEnd](ENDS_QUEUED)
         services = Services(
             providers=offered,
-            search=MemorySearch(tenants),
+            search=keeping.search,
             catalog=catalog,
-            ledger=MemoryLedger(),
-            follow_ups=store,
-            diary=MemoryDiary(),
+            ledger=keeping.ledger,
+            follow_ups=keeping.follow_ups,
+            diary=keeping.diary,
             wall_clock=now,
             prompts=library,
             carrier=_carrier(settings, http),
@@ -147,12 +142,18 @@ async def open_gateway(
             plane=MediaPlane(on_crash=metrics.crashes.labels("media_plane").inc),
             tokens=StreamTokens(_secret(settings), clock=lambda: now().timestamp()),
             metrics=metrics,
-            keep_recording=lambda recording: keepers.start_soon(_keep_recording, store, recording, now()),
+            keep_recording=lambda recording: keepers.start_soon(_keep_recording, keeping.follow_ups, recording, now()),
         )
         keepers.start_soon(lambda: run_wrap_up(ends=ends, store=store))
         async with ends_send, trio.open_nursery() as nursery:
             await nursery.start(switchboard.run)
-            yield Composed(gateway, switchboard, services, store, tuple(tenants))
+            if (shelf := keeping.shelf) is not None:
+                nursery.start_soon(
+                    lambda: run_tenant_refresh(
+                        watch=shelf.watch, load=shelf.tenants, directory=directory, library=library, catalog=catalog
+                    )
+                )
+            yield Composed(gateway, switchboard, services, store, tenants)
             nursery.cancel_scope.cancel()
 
 

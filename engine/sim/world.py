@@ -7,10 +7,10 @@ Demo and tests build their worlds here. Under trio's autojump clock a world runs
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import httpx
 import trio
@@ -19,6 +19,7 @@ from engine.call.record import Moment as CallMoment
 from engine.config import Settings
 from engine.server.app import Serving, listen, serve_gateway
 from engine.server.compose import Composed, open_gateway
+from engine.server.keeping import Keeping, keep_in_memory
 from engine.sim.caller import CallOptions, place_call
 from engine.sim.carrier_rest import CarrierRest
 from engine.sim.carrier_web import CarrierAccount
@@ -34,6 +35,8 @@ AUTH_TOKEN = "a simulated account's token"  # noqa: S105  of the simulated carri
 API_KEY = "a-simulated-key"
 CALLER = "+15550100555"
 STATUS_URL = "/twilio/status"
+
+Keep: TypeAlias = Callable[[Settings, Sequence[Tenant]], AbstractAsyncContextManager[Keeping]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +90,17 @@ async def open_world(
     data_dir: Path,
     tenants: Sequence[Tenant],
     model: SimGemini,
-    calls_dir: Path | None = None,
+    keep: Keep | None = None,
     observe: Callable[[str, CallMoment], None] | None = None,
     **settings: Any,
 ) -> AsyncIterator[World]:
-    """Start everything; on the way out end it, calls included, and let what they left be kept."""
+    """Start everything; on the way out end it, calls included, and let what they left be kept.
+
+    Args:
+        data_dir: of the gateway; rendered speech is found there again.
+        keep: where the gateway keeps things; in memory by default, calls in ``data_dir/calls``.
+        settings: more of them, or others.
+    """
     listener = listen("127.0.0.1:0")
     public_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     account = CarrierAccount(ACCOUNT_SID, AUTH_TOKEN, public_url)
@@ -116,12 +125,14 @@ async def open_world(
                 "gemini_api_key": API_KEY,
                 "gemini_url": model_url,
                 "gemini_transcribe_url": ear_url,
+                "embeddings": "offline",
                 **settings,
             }
         )
         shutdown = trio.Event()
         async with (
-            open_gateway(told, tenants, calls_dir=calls_dir, observe=observe) as composed,
+            (keep or _in_memory)(told, tenants) as keeping,
+            open_gateway(told, keeping, observe=observe) as composed,
             trio.open_nursery() as serving,
         ):
 
@@ -132,3 +143,7 @@ async def open_world(
             yield World(told, composed, where, model, ear, rest, account, plane, http, shutdown)
             serving.cancel_scope.cancel()
         peers.cancel_scope.cancel()
+
+
+def _in_memory(settings: Settings, tenants: Sequence[Tenant]) -> AbstractAsyncContextManager[Keeping]:
+    return keep_in_memory(tenants, settings.data_dir / "calls")

@@ -9,22 +9,22 @@ then whether the unit was done is not known, so that units are written to be rep
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
-import asyncpg  # type: ignore[import-untyped]  # see connect.py
 import trio
 
 from engine.errors import StoreUnavailable
-from engine.store.bridge import BridgeStatistics, DbThread, at_most, open_db_thread
+from engine.store.bridge import BridgeStatistics, DbThread, open_db_thread
 from engine.store.connect import Session, tell, unavailable
 from engine.store.embedded import EmbeddedServer
 from engine.store.listening import Callback, Listener
 from engine.store.migrate import migrate
 from engine.store.pghome import Identity, find_home
+from engine.store.pool import Pool, is_closed, open_pool, terminate
 from engine.store.records import safe_name
 from engine.store.server import ExternalServer, OwnServer
 from engine.store.sql import Connection
@@ -33,9 +33,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Unit: TypeAlias = Callable[Concatenate[Connection, P], Awaitable[T]]
 
-ACQUIRING_S = 5.0  # for a connection, opening one included: a caller waits at the other end
-CLOSING_S = 5.0
-
 
 @dataclass(frozen=True, slots=True)
 class DatabaseConfig:
@@ -43,7 +40,7 @@ class DatabaseConfig:
 
     Attributes:
         url: an external one; None for our own under ``data_dir``.
-        durable: False only in tests: what was committed may be lost with the machine.
+        durable: False only in tests: what was committed may be lost with the machine (not by ``kill -9``).
         identity: as whom our own runs; None to find out.
     """
 
@@ -71,7 +68,7 @@ class DatabaseStatistics:
 class Database:
     """Made by ``open_database``. Its methods are for trio's side."""
 
-    def __init__(self, thread: DbThread, server: ExternalServer | OwnServer, session: Session, pool: Any) -> None:
+    def __init__(self, thread: DbThread, server: ExternalServer | OwnServer, session: Session, pool: Pool) -> None:
         self._thread, self._server, self._session, self._pool = thread, server, session, pool
         self._listener = Listener(thread, self._connect, trio.lowlevel.current_trio_token())
         self._units = self._unavailable = 0
@@ -140,8 +137,8 @@ class Database:
         """A snapshot."""
         return DatabaseStatistics(
             embedded=isinstance(self._server, OwnServer),
-            connections=self._pool.get_size(),
-            idle=self._pool.get_idle_size(),
+            connections=self._pool.size(),
+            idle=self._pool.idle(),
             listening=self._listener.connected,
             units=self._units,
             unavailable=self._unavailable,
@@ -160,23 +157,23 @@ class Database:
     # On the database's thread.
 
     async def _in_transaction(self, begin: str, unit: Callable[..., Awaitable[T]], args: tuple[Any, ...]) -> T:
-        async with self._connection(begin) as connection:
+        async with self._pool.begun(begin) as connection:
             try:
                 result = await unit(connection, *args)
             except BaseException:
-                if not _is_closed(connection):
+                if not is_closed(connection):
                     await connection.execute("rollback")
                 raise
             await connection.execute("commit")
             return result
 
     async def _committing(self, tenant_id: str, unit: Callable[..., Awaitable[T]], args: tuple[Any, ...]) -> T:
-        async with self._connection(f"set app.tenant_id = '{tenant_id}'") as connection:
+        async with self._pool.begun(f"set app.tenant_id = '{tenant_id}'") as connection:
             try:
                 result = await unit(connection, *args)
                 await connection.execute("reset app.tenant_id")
             except BaseException:
-                _terminate(connection)  # the next user of this connection must not find our tenant set
+                terminate(connection)  # the next user of this connection must not find our tenant set
                 raise
             return result
 
@@ -190,39 +187,6 @@ class Database:
         finally:
             connection.terminate()
 
-    @asynccontextmanager
-    async def _connection(self, first: str) -> AsyncIterator[Any]:
-        """One of the pool's, on which ``first`` has been run."""
-        connection = None
-        try:
-            connection = await self._begun(first)
-            yield connection
-        except Exception as error:
-            away = unavailable(error, closed=connection is not None and _is_closed(connection))
-            if away is None:
-                raise
-            if connection is not None:
-                _terminate(connection)
-            raise away from error
-        finally:
-            if connection is not None:
-                await self._pool.release(connection)
-
-    async def _begun(self, first: str) -> Any:
-        """The first statement shows whether the connection still lives; nothing has been done yet, so try another."""
-        for left in reversed(range(self._pool.get_max_size() + 1)):
-            connection = await self._pool.acquire(timeout=ACQUIRING_S)
-            try:
-                await connection.execute(first)
-            except BaseException as error:
-                _terminate(connection)
-                await self._pool.release(connection)
-                if not left or not isinstance(error, Exception):
-                    raise
-            else:
-                return connection
-        raise AssertionError("the last try returns or raises")
-
     async def _connect(self) -> Any:
         connection = await self._server.connect()
         try:
@@ -231,19 +195,6 @@ class Database:
             connection.terminate()
             raise unavailable(error, closed=True) or error from error
         return connection
-
-
-def _is_closed(connection: Any) -> bool:
-    """A connection of the pool that was lost has been taken back already, and says so by raising."""
-    try:
-        return bool(connection.is_closed())
-    except asyncpg.InterfaceError:
-        return True
-
-
-def _terminate(connection: Any) -> None:
-    with suppress(asyncpg.InterfaceError):  # see above
-        connection.terminate()
 
 
 @asynccontextmanager
@@ -258,12 +209,12 @@ async def open_database(config: DatabaseConfig) -> AsyncIterator[Database]:
         server = await _server(thread, config)
         try:
             session = await thread.run(_migrated, server)
-            pool = await thread.run(_open_pool, server, session, config.max_connections)
+            pool = await thread.run(open_pool, server.connect, session, config.max_connections)
             try:
                 yield Database(thread, server, session, pool)
             finally:
                 with trio.CancelScope(shield=True):
-                    await thread.run(_close_pool, pool)
+                    await thread.run(pool.close)
         finally:
             with trio.CancelScope(shield=True):
                 await thread.run(server.close)
@@ -286,23 +237,3 @@ async def _migrated(server: ExternalServer | OwnServer) -> Session:
         raise unavailable(error, closed=connection.is_closed()) or error from error
     finally:
         connection.terminate()
-
-
-async def _open_pool(server: ExternalServer | OwnServer, session: Session, most: int) -> Any:
-    async def connect(*_: Any, **__: Any) -> Any:
-        return await server.connect()
-
-    async def nothing(_: Any) -> None:
-        """Instead of a round trip: all that we set is local to a transaction, or was undone."""
-
-    return await asyncpg.create_pool(
-        connect=connect, init=partial(tell, session=session), reset=nothing, min_size=1, max_size=most
-    )
-
-
-async def _close_pool(pool: Any) -> None:
-    try:
-        async with at_most(CLOSING_S):
-            await pool.close()
-    except TimeoutError:
-        pool.terminate()

@@ -46,7 +46,7 @@ SETTINGS = {
     "log_min_messages": "warning",
     "log_min_error_statement": "panic",  # a statement may hold a caller's words
 }
-CARELESS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}  # for tests
+CARELESS = {"fsync": "off", "full_page_writes": "off"}  # for tests: outlives kill -9, but not the machine
 
 _log = get_logger("store.embedded")
 

@@ -63,6 +63,8 @@ class Listener:
                 wait = FIRST_PAUSE_S
             except StoreUnavailable as error:
                 _log.warning("the database's notices cannot be heard now", detail=str(error))
+            except Exception:  # noqa: BLE001 - who stops listening here goes on with old tenants for good
+                _log.exception("listening for the database's notices failed")
             self.connected = False
             self._ready.set()
             await pause(wait)

@@ -168,10 +168,10 @@ where p.tenant_id = $1 and v.model = $2 and p.digest = any ($3::text[])
 -- nearest: The passages nearest to a vector, by cosine. "+ 0" keeps the search exact whatever indexes there may be.
 select s.name as source, p.heading, p.body, 1 - near.distance as score
 from (
-    select tenant_id, passage_id, emb <=> $3 as distance
+    select tenant_id, passage_id, (emb <=> $3) + 0 as distance
     from passage_vector
     where tenant_id = $1 and model = $2
-    order by (emb <=> $3) + 0, passage_id
+    order by distance, passage_id
     limit $4
 ) near
 join passage p on p.tenant_id = near.tenant_id and p.passage_id = near.passage_id

@@ -1,4 +1,4 @@
-"""What a carrier, a bad way or a stranger may send: each is refused or survived, counted, and noticed by no other."""
+"""What a carrier or a stranger may send: each is refused or survived, counted by kind, and noticed by no other."""
 
 import json
 import time
@@ -18,13 +18,20 @@ from engine.sim.scenario import HangUp, Listen, Say
 from engine.sim.world import STATUS_URL
 from engine.voice.cache import VoiceCache
 from engine.wire.stream_token import StreamTokens
+from tests.adversity.beside import beside_a_healthy_call
 from tests.adversity.crowd import counted
 from tests.adversity.raw_stream import SILENT, RawStream, new_sid, post, raw_stream, token_in, verbs
-from tests.calls import PARKING, TENANT, stage
+from tests.calls import PARKING, TENANT, Stage, stage
 
 SECRET = "a secret that these tests share with their gateway"
 POLICY = 1008
 USUAL = CallOptions(status_url=STATUS_URL)
+
+
+def issued(on: Stage, call_sid: str, *, secret: str = SECRET, age_s: float = 0.0) -> str:
+    """A token as the gateway would have written it so long ago."""
+    tokens = StreamTokens(secret, clock=lambda: time.time() - age_s)
+    return tokens.issue(call_sid=call_sid, account_sid=on.world.account.account_sid, tenant_id=TENANT.id, attempt=0)
 
 
 # --- who may speak to us at all ----------------------------------------------------------------------------------
@@ -67,11 +74,7 @@ async def test_a_token_opens_its_own_stream_once_and_no_other(
     tmp_path: Path, speech: VoiceCache, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with stage(tmp_path, speech, secret_key=SECRET) as on:
-        account, call = on.world.account.account_sid, new_sid("CA")
-
-        def issued(secret: str = SECRET, *, call_sid: str = call, age_s: float = 0.0) -> str:
-            tokens = StreamTokens(secret, clock=lambda: time.time() - age_s)
-            return tokens.issue(call_sid=call_sid, account_sid=account, tenant_id=TENANT.id, attempt=0)
+        call = new_sid("CA")
 
         async def try_tokens() -> None:
             used = token_in(await post(on, "voice", call))
@@ -79,9 +82,9 @@ async def test_a_token_opens_its_own_stream_once_and_no_other(
                 await first.stay_silent(1.0)
                 for token, refused_as in (
                     (used, "token_used"),
-                    (issued(call_sid=new_sid("CA")), "token_foreign"),
-                    (issued(age_s=31), "token_expired"),
-                    (issued("a secret of somebody else's"), "token_forged"),
+                    (issued(on, new_sid("CA")), "token_foreign"),
+                    (issued(on, call, age_s=31), "token_expired"),
+                    (issued(on, call, secret="a secret of somebody else's"), "token_forged"),
                     ("nonsense", "token_malformed"),
                     ("", "token_malformed"),
                 ):
@@ -101,18 +104,10 @@ async def test_a_token_opens_its_own_stream_once_and_no_other(
 async def test_a_second_stream_of_a_live_call_is_refused_and_the_first_goes_on(
     tmp_path: Path, speech: VoiceCache, autojump_clock: trio.testing.MockClock
 ) -> None:
-    async with stage(tmp_path, speech) as on:
+    async with stage(tmp_path, speech, secret_key=SECRET) as on:
         call = new_sid("CA")
         token = token_in(await post(on, "voice", call))
-        second = on.world.composed.gateway.tokens.issue(
-            call_sid=call, account_sid=on.world.account.account_sid, tenant_id=TENANT.id, attempt=0
-        )
-        # Claims and second alike, the same token: genuine ones differ only a second later.
-        while second == token:
-            await trio.to_thread.run_sync(time.sleep, 0.1)
-            second = on.world.composed.gateway.tokens.issue(
-                call_sid=call, account_sid=on.world.account.account_sid, tenant_id=TENANT.id, attempt=0
-            )
+        second = issued(on, call, age_s=2)
 
         async def twice() -> None:
             async with raw_stream(on, call, started_with=token) as first:

@@ -145,6 +145,13 @@ class Talk:
         self.up()
         return self
 
+    async def owed(self) -> "Talk":
+        """A turn was committed, and the model owes an answer."""
+        await self.greeted()
+        await self.asks("okay")
+        self.up()
+        return self
+
     def next_generation(self) -> int:
         return self.record.next_generation()
 
