@@ -125,3 +125,16 @@ async def test_claims_and_abandons_in_any_order_never_lock_each_other_out(ledger
         async with trio.open_nursery() as nursery:
             for number in range(10):
                 nursery.start_soon(one, number)
+
+
+async def test_who_waits_for_a_lost_attempt_hears_of_its_successor_by_notice(
+    ledger: PostgresLedger, twin: LedgerTwin
+) -> None:
+    await ledger.claim(KEY, ask("lost"))
+    await twin.pass_time(11)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ledger.wait_settled, KEY)
+        await twin.all_waiting()
+        started = trio.current_time()
+        await ledger.claim(KEY, ask("next"))
+    assert trio.current_time() - started < 0.9  # by notice, not by looking again

@@ -215,3 +215,25 @@ async def test_a_call_id_may_be_whatever_a_model_makes_up(twin: LedgerTwin, call
     assert await twin.ledger.claim(KEY, ask(call_id, "a1")) == Claimed(KEY)
     await twin.ledger.finish(KEY, "a1", {"status": "ok", "message": "no\x00ne"})
     assert await twin.ledger.claim(KEY, ask(call_id, "a2")) == AlreadyDone({"status": "ok", "message": "no\x00ne"})
+
+
+async def test_who_was_told_of_an_abandoned_effect_never_gets_it_by_asking_at_that_very_moment(
+    twin: LedgerTwin,
+) -> None:
+    answers: list[Any] = []
+
+    async def claim(key: EffectKey) -> None:
+        answers.append(await twin.ledger.claim(key, ask("b", "again")))
+
+    async def abandon(key: EffectKey) -> None:
+        assert await twin.ledger.abandon(key, "attempt-a", REFUSED) is True
+
+    for number in range(60):
+        key = EffectKey("acme", f"CA{number}", "book", "d1", "call")
+        await twin.ledger.claim(key, ask("a"))
+        assert await twin.ledger.claim(key, ask("b")) == InFlight(key)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(claim, key)
+            nursery.start_soon(abandon, key)
+        assert answers.pop() in [InFlight(key), AlreadyDone(REFUSED)]
+        assert await twin.ledger.claim(key, ask("b", "later")) == AlreadyDone(REFUSED)
