@@ -5,6 +5,7 @@ while after the line is gone, so that a recovery request finds the call where it
 memory; ``/twilio/recover`` on another worker starts afresh (until live state is written behind).
 """
 
+import itertools
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from engine.call.switchboard_types import (
     SwitchboardStatistics,
 )
 from engine.call.wrap_up import offer_end
-from engine.errors import LineLost
+from engine.errors import LineLost, RemoteError
 from engine.log import bind_call, get_logger
 from engine.store.interface import CallEnd, Message
 from engine.telephony.line import MediaLine
@@ -43,6 +44,7 @@ MAY_COME_BACK_S = {
     Reason.CALLER_HUNG_UP: 6.0,
 }
 SNAPSHOTS = 500
+FORGET_PAUSES_S = (1.0, 5.0, 15.0, 60.0)
 
 log = get_logger("call.switchboard")
 
@@ -261,10 +263,24 @@ class Switchboard:
             Message(record.tenant_id, record.call_sid, record.caller, mulaw, left_at) for mulaw in record.messages
         )
         if self._nursery is not None:
-            self._nursery.start_soon(self._services.ledger.forget_call, record.tenant_id, record.call_sid)
+            self._nursery.start_soon(self._forget_effects, record.tenant_id, record.call_sid)
         document = record.document()
         end = CallEnd(record.tenant_id, record.call_sid, outcome.outcome, outcome.reason, document, messages)
         offer_end(self._ends, end, self._services.metrics)
+
+    async def _forget_effects(self, tenant_id: str, call_sid: str) -> None:
+        """Nobody asks for this call's effects again; where the ledger is away, that can wait."""
+        for pause_s in itertools.chain(FORGET_PAUSES_S, itertools.repeat(FORGET_PAUSES_S[-1])):
+            try:
+                await self._services.ledger.forget_call(tenant_id, call_sid)
+            except (RemoteError, OSError) as error:
+                log.warning("a call's effects could not be forgotten yet", call_sid=call_sid, detail=str(error))
+                await trio.sleep(pause_s)
+            except Exception:
+                log.exception("a call's effects could not be forgotten", call_sid=call_sid)
+                return
+            else:
+                return
 
     def _remember(self, entry: Entry) -> None:
         """Keep it as the newest, and forget the oldest: too many, or too old. Those on the line do not count."""

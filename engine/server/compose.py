@@ -108,6 +108,8 @@ async def open_gateway(
     for tenant in tenants:
         await trio.to_thread.run_sync(library.prepare, tenant)
     await trio.to_thread.run_sync(model_setup.prepare)
+    if not tenants:
+        log.warning("no tenant is known, so no number is in service: import one with frontdesk tenant import")
     offered = providers(settings)
     if not offered:
         log.warning("no model is configured: every call will be served by the script alone")

@@ -34,6 +34,8 @@ from engine.store.pghome import Home
 LONGEST_SOCKET_FOLDER = 85  # of some 104 bytes that a unix socket's path may have; the server adds a name
 STARTING_S = 180.0  # recovery after a crash is replayed first, however long that takes on a slow disk
 STOPPING_S = 30.0
+ANSWERING_S = 5.0
+SSL_REQUEST = bytes.fromhex("0000000804d2162f")  # the shortest question that a server answers without knowing us
 PAUSE_S = 0.005
 LOG_LIMIT = 5_000_000  # bytes; begun anew at the next start, the one before is kept
 SETTINGS = {
@@ -253,13 +255,15 @@ def _locked(handle: int, kind: int) -> bool:
 
 
 def _answers(path: Path) -> bool:
+    """Does it speak? A connection alone proves nothing: the kernel takes one in for a server that was just killed."""
     with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(1)
+        probe.settimeout(ANSWERING_S)
         try:
             probe.connect(str(path))
+            probe.sendall(SSL_REQUEST)
+            return probe.recv(1) in {b"N", b"S"}
         except OSError:
             return False
-        return True
 
 
 def _pause(deadline: float, complaint: str) -> None:

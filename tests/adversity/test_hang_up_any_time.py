@@ -66,7 +66,7 @@ async def test_a_hang_up_at_any_instant_of_a_conversation_leaves_one_end_and_not
             SayOver(on.said[BOOKING], after_ms=900),
             StayOn(),
         ]
-        plan = goings(seed, 50)
+        plan = goings(seed, 40)
         reports = await place_crowd(on, scenario, plan)
         ends = await kept_ends(on, reports)
         booked = await on.world.composed.services.diary.find(TENANT.id, CALLER)
@@ -90,7 +90,7 @@ async def test_a_hang_up_at_any_instant_of_a_message_keeps_what_was_said(
     async with stage(tmp_path, speech, tenant=WITHOUT_MODEL) as on:
         scenario: list[Moment] = [Wait(5.8), Press("11"), Wait(0.5)]
         scenario += [Say(on.said[MESSAGE])] * 5
-        plan = goings(seed, 50)
+        plan = goings(seed, 60)
         reports = await place_crowd(on, scenario, plan)
         ends = await kept_ends(on, reports)
         assert crashes(on) == 0

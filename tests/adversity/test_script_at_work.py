@@ -88,7 +88,7 @@ async def test_a_person_who_cannot_be_reached_leaves_the_caller_a_voicemail(
         scenario: list[Moment] = [Wait(OFFERED_S), Press("2"), Wait(4), Say(on.said[MESSAGE]), StayOn(90)]
         call = await on.call(scenario, options=options)
         await settled(on)
-        (kept,) = await on.world.composed.services.follow_ups(TENANT.id)
+        (kept,) = await on.world.composed.services.follow_ups.follow_ups(TENANT.id)
     assert [one.verb for one in call.report.said_by_static_verbs] == ["Dial", "Say", "Record", "Say"]
     assert call.report.said_by_static_verbs[1].text.startswith(TENANT.script.no_person)
     assert (kept.kind, kept.call_sid, kept.caller) == ("message", call.end.call_sid, call.end.document["caller"])

@@ -1,0 +1,226 @@
+"""PostgreSQL goes away under calls, in real time: they go on, new ones are answered, and nothing is lost or doubled."""
+
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from engine.audio import g711
+from engine.call.record import Moment as CallMoment
+from engine.metrics import Metrics
+from engine.server.keeping import keep_in_postgres
+from engine.sim.brain import GroundedBrain, ToolWish
+from engine.sim.ear import PhraseEar
+from engine.sim.gemini import SimGemini
+from engine.sim.report import PhoneReport
+from engine.sim.scenario import Clip, HangUp, Listen, Moment, Press, Say, Wait
+from engine.sim.showcase import CachedVoice
+from engine.sim.world import CALLER, World, open_world
+from engine.store.embedded import EmbeddedServer
+from engine.store.interface import CallEnd
+from engine.store.pghome import Home
+from engine.store.spool import SpooledStore
+from engine.tenants import examples
+from engine.tenants.tenant import KnowledgeNote, Script, Tenant
+from engine.voice.cache import VoiceCache
+from tests.postgres.conftest import copied
+from tests.postgres.test_spool import control
+
+PARK = "Where can I park?"
+COST = "What does whitening cost?"
+NOTE_IT = "Please take a message."
+PHRASES = (PARK, COST, NOTE_IT)
+PARKING = "Park behind the house."
+GREETING = "Hello."
+WISH = ToolWish("take_message", {"name": "Robin Lee", "message": "Call me back.", "phone": CALLER})
+DENTAL = examples.load("harbor-dental")
+ASKED = DENTAL.model_copy(
+    update={
+        "greeting": GREETING,
+        "knowledge": (KnowledgeNote(source="parking", text=PARKING), KnowledgeNote(source="cost", text="Ten dollars.")),
+    }
+)
+LINES = Script(apology="Hello.", offer="Press one.", message_prompt="Speak.", message_kept="Thanks.", goodbye="Bye.")
+SCRIPTED = DENTAL.model_copy(
+    update={"id": "scripted", "numbers": ("+15550100900",), "models": (), "script": LINES, "people": ()}
+)
+SOON_S = 15.0
+LISTEN = Listen(quiet_ms=300, timeout_s=10)
+
+
+class Stage:
+    """A world over PostgreSQL, and what its calls have come to."""
+
+    def __init__(self, world: World, said: dict[str, Clip], timeline: list[tuple[str, CallMoment]]) -> None:
+        self.world, self.said, self.timeline = world, said, timeline
+
+    @property
+    def store(self) -> SpooledStore:
+        assert isinstance(self.world.composed.store, SpooledStore)
+        return self.world.composed.store
+
+    async def until(self, what: Callable[[], bool]) -> None:
+        with trio.fail_after(SOON_S):
+            while not what():
+                await trio.sleep(0.01)
+
+    def seen(self, kind: str) -> int:
+        """How many moments of that kind there have been, in all calls."""
+        return sum(moment.kind == kind for _, moment in self.timeline)
+
+    def crashes(self) -> float:
+        return Metrics.total(self.world.composed.gateway.metrics.crashes)
+
+    async def kept(self, tenant: Tenant, reports: list[PhoneReport]) -> dict[str, CallEnd]:
+        """The ends of exactly these calls, each there once, as soon as all are in the database."""
+        wanted = sorted(report.call_sid for report in reports)
+        ends: list[CallEnd] = []
+        with trio.move_on_after(SOON_S):
+            while len(ends) < len(wanted) or self.store.statistics().waiting:
+                await trio.sleep(0.05)
+                ends = await self.store.calls(tenant.id)
+        assert sorted(end.call_sid for end in ends) == wanted
+        return {end.call_sid: end for end in ends}
+
+
+@asynccontextmanager
+async def stage(tmp_path: Path, speech: VoiceCache, **settings: Any) -> AsyncIterator[Stage]:
+    """What is kept is this test's own; speech is the run's."""
+    data = tmp_path / "data"
+    data.mkdir()
+    speech.mulaw(GREETING)
+    (data / "voice").symlink_to(speech._directory)
+    said = {text: Clip(text, speech.mulaw(text, pitch=0.86)) for text in PHRASES}
+    model = SimGemini(
+        ear=PhraseEar({text: g711.decode(clip.mulaw) for text, clip in said.items()}),
+        brain=GroundedBrain(wishes={"take a message": WISH}),
+        voice=CachedVoice(speech),
+        pace=20,
+        think_ms=10,
+    )
+    timeline: list[tuple[str, CallMoment]] = []
+    async with open_world(
+        data_dir=data,
+        keep=keep_in_postgres,
+        tenants=[ASKED, SCRIPTED],
+        model=model,
+        observe=lambda sid, moment: timeline.append((sid, moment)),
+        **settings,
+    ) as world:
+        yield Stage(world, said, timeline)
+        assert model.protocol_faults == []
+
+
+@contextmanager
+def external(home: Home) -> Iterator[str]:
+    """A server of somebody else's: nobody but the test stops and starts it."""
+    with EmbeddedServer(home) as own:
+        url = f"postgresql://postgres@/frontdesk?host={own.address.host}"
+    control(home, "start")
+    try:
+        yield url
+    finally:
+        control(home, "stop")
+
+
+async def test_calls_outlive_an_outage_and_all_they_left_is_there_once(
+    made: Home, tmp_path: Path, speech: VoiceCache
+) -> None:
+    home = copied(made, tmp_path / "server")
+    with external(home) as url:
+        async with stage(tmp_path, speech, database_url=url) as on:
+            asked: list[PhoneReport] = []
+            scripted: list[PhoneReport] = []
+
+            async def talk(*questions: str) -> None:
+                moments: list[Moment] = [LISTEN]
+                for text in questions:
+                    moments += [Say(on.said[text]), LISTEN]
+                asked.append(await on.world.call([*moments, HangUp()], called=ASKED.numbers[0]))
+
+            async def leave_a_message() -> None:
+                moments: list[Moment] = [
+                    Wait(1.5),
+                    Press("1"),
+                    Wait(2.5),
+                    Say(on.said[NOTE_IT]),
+                    Wait(0.3),
+                    Press("#"),
+                    LISTEN,
+                ]
+                scripted.append(await on.world.call(moments, called=SCRIPTED.numbers[0]))
+
+            async with trio.open_nursery() as callers:
+                callers.start_soon(talk, PARK, COST, NOTE_IT)
+                await on.until(lambda: on.seen("retrieved") == 1)
+                before = on.timeline[-1][0]
+                await trio.to_thread.run_sync(control, home, "stop")
+                callers.start_soon(talk, PARK)  # of a tenant that is known: nobody asks the database who it is
+                callers.start_soon(leave_a_message)
+            await on.until(lambda: on.store.statistics().waiting == 4)
+            assert on.crashes() == 0
+            await trio.to_thread.run_sync(control, home, "start")
+
+            ends = await on.kept(ASKED, asked)
+            (left,) = (await on.kept(SCRIPTED, scripted)).values()
+            follow_ups = await on.store.follow_ups(ASKED.id)
+            statistics = on.store.statistics()
+            # Whole again: a call that comes now finds its answer.
+            await talk(PARK)
+            ends = await on.kept(ASKED, asked)
+
+    during = next(end for end in ends.values() if end.call_sid == before)
+    agent = " ".join(line["text"] for line in during.document["transcript"] if line["role"] == "agent")
+    assert PARKING in agent
+    assert outcomes(during) == ["Notes", "Skipped", "Skipped"], "it went on, and said that it could not look things up"
+    assert outcomes(ends[asked[0].call_sid]) == ["Skipped"], "the new call, which ended first"
+    assert outcomes(ends[asked[-1].call_sid]) == ["Notes"]
+    assert all(report.answered and not report.unanswered and report.streams == 1 for report in asked)
+    assert {end.outcome_reason for end in ends.values()} == {"caller_hung_up"}
+
+    (task,) = follow_ups
+    assert (task.kind, task.call_sid, task.details["arguments"]) == ("task", before, dict(WISH.arguments))
+    (message,) = left.messages
+    assert (message.tenant_id, message.call_sid) == (SCRIPTED.id, scripted[0].call_sid)
+    assert len(message.mulaw) > len(on.said[NOTE_IT].mulaw) // 2
+    assert (statistics.spooled, statistics.replayed, statistics.set_aside) == (4, 4, 0)
+
+
+async def test_a_call_hardly_notices_that_the_embedded_server_was_killed(tmp_path: Path, speech: VoiceCache) -> None:
+    async with stage(tmp_path, speech) as on:
+        reports: list[PhoneReport] = []
+
+        async def talk() -> None:
+            moments: list[Moment] = [LISTEN, Say(on.said[PARK]), LISTEN, Say(on.said[NOTE_IT]), LISTEN, HangUp()]
+            reports.append(await on.world.call(moments, called=ASKED.numbers[0]))
+
+        async with trio.open_nursery() as callers:
+            callers.start_soon(talk)
+            await on.until(lambda: on.seen("line") == 1)
+            os.kill(postmaster(on.world.settings.data_dir), signal.SIGKILL)
+            await on.until(lambda: on.seen("tool_call") == 1)
+            os.kill(postmaster(on.world.settings.data_dir), signal.SIGKILL)
+        (end,) = (await on.kept(ASKED, reports)).values()
+        follow_ups = await on.store.follow_ups(ASKED.id)
+        assert on.crashes() == 0
+    assert outcomes(end)[0] in {"Notes", "Skipped"}
+    assert end.outcome_reason == "caller_hung_up"
+    (item,) = follow_ups
+    assert item.call_sid == end.call_sid
+    assert reports[0].answered
+    assert not reports[0].unanswered
+
+
+def outcomes(end: CallEnd) -> list[str]:
+    """Of each turn's retrieval."""
+    return [moment["facts"]["outcome"] for moment in end.document["timeline"] if moment["kind"] == "retrieved"]
+
+
+def postmaster(data_dir: Path) -> int:
+    """The process of the gateway's own server, at this moment."""
+    (file,) = (data_dir / "postgres").rglob("postmaster.pid")
+    return int(file.read_text("utf-8").splitlines()[0])
