@@ -10,7 +10,7 @@ from engine.commands.knowledge import knowledge
 from engine.commands.migrate import migrate
 from engine.commands.serve import check_config, serve
 from engine.commands.tenant import tenant
-from engine.errors import ConfigurationError, first_of_kind
+from engine.errors import ConfigurationError, StoreUnavailable, first_of_kind
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -43,6 +43,9 @@ def main() -> None:
         cli()
     except* ConfigurationError as mistakes:
         click.echo(f"frontdesk: {first_of_kind(mistakes, ConfigurationError)}", err=True)
+        status = 2
+    except* StoreUnavailable as away:
+        click.echo(f"frontdesk: the database cannot be reached: {first_of_kind(away, StoreUnavailable)}", err=True)
         status = 2
     except* KeyboardInterrupt:
         status = 130

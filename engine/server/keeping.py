@@ -33,6 +33,7 @@ from engine.store.postgres_ledger import open_ledger
 from engine.store.postgres_passages import PostgresPassages
 from engine.store.postgres_store import PostgresStore
 from engine.store.postgres_tenants import PostgresTenants
+from engine.store.split_ledger import SplitLedger
 from engine.store.spool import SpooledStore
 from engine.store.tenants import NumberTaken, TenantDocument
 from engine.tenants.tenant import Tenant
@@ -77,7 +78,9 @@ async def keep_in_postgres(settings: Settings, documents: Sequence[Tenant] = ())
         tenants = await shelf.tenants()
         store = SpooledStore(PostgresStore(shelf.database), settings.data_dir / "spool")
         await nursery.start(store.run)
-        async with open_ledger(shelf.database) as ledger:
+        async with open_ledger(shelf.database) as writes:
+            # Only what changes the world needs to be durable; reads go on while the database is away.
+            ledger = SplitLedger(MemoryLedger(), writes)
             search = KnowledgeSearch(shelf.passages, shelf.embedder)
             diary = PostgresDiary(shelf.database)
             yield Keeping(store, store, diary, ledger, search, tuple(tenants), shelf)
