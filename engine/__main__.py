@@ -45,7 +45,7 @@ def main() -> None:
         click.echo(f"frontdesk: {first_of_kind(mistakes, ConfigurationError)}", err=True)
         status = 2
     except* StoreUnavailable as away:
-        click.echo(f"frontdesk: the database cannot be reached: {first_of_kind(away, StoreUnavailable)}", err=True)
+        click.echo(f"frontdesk: {first_of_kind(away, StoreUnavailable)}", err=True)
         status = 2
     except* KeyboardInterrupt:
         status = 130
