@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import trio
+from pydantic import ValidationError
 
 from engine.config import Settings
 from engine.errors import ConfigurationError
@@ -112,19 +113,32 @@ class Shelf:
         return outcome.changed
 
     async def tenants(self) -> list[Tenant]:
-        """All of them, by id."""
-        return [Tenant.model_validate(kept.document) for kept in await self._tenants.list()]
+        """All of them, by id.
+
+        Raises:
+            ConfigurationError: a document there is not of this version's form.
+        """
+        return [_read(kept) for kept in await self._tenants.list()]
 
     async def tenant(self, tenant_id: str) -> Tenant:
         """One.
 
         Raises:
-            ConfigurationError: there is none of that id.
+            ConfigurationError: there is none of that id, or its document is not of this version's form.
         """
         kept = await self._tenants.get(tenant_id)
         if kept is None:
             raise ConfigurationError(f"no tenant {tenant_id!r}; frontdesk tenant list says which there are")
+        return _read(kept)
+
+
+def _read(kept: TenantDocument) -> Tenant:
+    try:
         return Tenant.model_validate(kept.document)
+    except ValidationError as error:
+        # Another version of the product wrote it, or somebody's own SQL.
+        said = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise ConfigurationError(f"tenant {kept.tenant_id} in the database: {said}; import it again") from None
 
 
 @asynccontextmanager

@@ -71,7 +71,7 @@ async def run_tenant_refresh(
             heard = trio.Event()
             try:
                 await _take_in(await load(), directory, library, catalog)
-            except RemoteError as error:
+            except (RemoteError, ConfigurationError) as error:
                 log.warning("tenants could not be loaded; those known go on being served", detail=str(error))
                 await trio.sleep(RETRY_S)
                 heard.set()

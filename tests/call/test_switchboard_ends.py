@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from engine.call.outcome import Reason
 from engine.call.switchboard import MAY_COME_BACK_S
 from engine.call.switchboard_types import EndState
+from engine.errors import StoreUnavailable
 from tests.call.desk import Leg, open_desk
 
 Clock = trio.testing.MockClock
@@ -192,6 +193,30 @@ async def test_an_outcome_decided_before_the_process_ends_stays(monkeypatch: Pat
         with trio.CancelScope(shield=True):
             await leg.left.wait()
         assert desk.reasons() == [("CA1", "transferred")]
+
+
+@pytest.mark.parametrize("failure", [StoreUnavailable("away"), OSError("gone"), ValueError("a bug")], ids=repr)
+async def test_a_ledger_that_cannot_forget_a_call_harms_no_other(
+    failure: Exception, monkeypatch: Patch, autojump_clock: Clock
+) -> None:
+    failures = [failure] * 3
+    forgotten: list[str] = []
+    async with open_desk(monkeypatch) as desk:
+
+        async def forget_call(tenant_id: str, call_sid: str) -> None:
+            if failures:
+                raise failures.pop()
+            forgotten.append(call_sid)
+
+        monkeypatch.setattr(desk.services.ledger, "forget_call", forget_call)
+        other = await desk.take("CA2")
+        await desk.end(await desk.take("CA1"), Reason.SCRIPT_ENDED)
+        assert not other.over.is_set()
+        await trio.sleep(30)
+        await desk.end(other, Reason.SCRIPT_ENDED)
+        await trio.sleep(30)
+        assert [sid for sid, _ in desk.reasons()] == ["CA1", "CA2"]
+    assert forgotten == ([] if isinstance(failure, ValueError) else ["CA1", "CA2"])
 
 
 async def test_ends_that_nobody_can_keep_are_counted_and_harm_no_call(

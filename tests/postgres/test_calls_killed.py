@@ -5,7 +5,8 @@ import random
 import sys
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict
+from contextlib import AsyncExitStack
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,10 @@ class Worker:
         assert self._process is not None
         self._process.kill()
 
-    async def run(self, orders: Orders) -> tuple[int, Any]:
+    async def run(self, *orders: Orders) -> tuple[int, Any]:
         """From its start to its end: exit status (-9 where it was killed), and the answers that it got to say."""
-        command = [sys.executable, "-m", "tests.postgres.tool_worker", orjson.dumps(asdict(orders)).decode()]
+        told = orjson.dumps([asdict(order) for order in orders]).decode()
+        command = [sys.executable, "-m", "tests.postgres.tool_worker", told]
         said = b""
         with trio.fail_after(PATIENCE_S):
             async with trio.open_nursery() as nursery:
@@ -66,41 +68,36 @@ def numbered() -> Callable[[ToolRequest], Answer]:
     return lambda _: {"status": "ok", "message": "Done.", "data": {"number": next(numbers)}}
 
 
-async def killed_and_started_again(point: str, tool: str, url: str) -> tuple[ToolEndpoint, list[Any]]:
-    """One call whose worker is killed there, and taken up by the next worker: the endpoint, and what that one said."""
-    endpoint = an_endpoint(idempotent=tool == "book", answer=numbered())
+async def killed(point: str, endpoint: ToolEndpoint, orders: Orders) -> None:
+    """A worker serves the call and is killed there."""
     worker = Worker()
-    at_endpoint: dict[str, ToolMood] = {
+    moods: dict[str, ToolMood] = {
         "before_effect": Kills(worker.kill, "before"),
         "after_effect": Kills(worker.kill, "after"),
     }
-    if point in at_endpoint:
-        endpoint.script([at_endpoint[point]])
-    dies: dict[str, Dies] = {"before_result": "before_result", "after_result": "after_result"}
-    async with served(endpoint):
-        sid = f"CA-{point}-{tool}"
-        status, said = await worker.run(Orders(url, endpoint.url, tool, sid, dies.get(point, "")))
-        assert (status, said) == (-9, None), "the worker was not killed"
-        assert len(endpoint.requests) == 1
-        assert sum(endpoint.effects.values()) == (0 if point == "before_effect" else 1)
-        status, said = await Worker().run(Orders(url, endpoint.url, tool, sid))
-        assert status == 0
-    assert endpoint.faults == []
-    return endpoint, said
+    endpoint.script([moods[point]] if point in moods else [])
+    assert await worker.run(orders) == (-9, None), "the worker was not killed"
+    assert len(endpoint.requests) == 1
+    assert sum(endpoint.effects.values()) == (0 if point == "before_effect" else 1)
 
 
 async def test_a_worker_killed_at_any_point_leaves_no_effect_twice_and_none_forgotten(
     database: Database, url: str
 ) -> None:
-    """All at once, since each waits out a lease in real time."""
-    came: dict[tuple[str, str], tuple[ToolEndpoint, list[Any]]] = {}
-
-    async def one(point: str, tool: str) -> None:
-        came[point, tool] = await killed_and_started_again(point, tool, url)
-
-    async with trio.open_nursery() as nursery:
+    """Eight workers die, each at its point; one takes all their calls up, and waits their leases out in real time."""
+    endpoints = {case: an_endpoint(idempotent=case[1] == "book", answer=numbered()) for case in CASES}
+    orders: dict[tuple[str, str], Orders] = {}
+    async with AsyncExitStack() as stack:
         for point, tool in CASES:
-            nursery.start_soon(one, point, tool)
+            await stack.enter_async_context(served(endpoints[point, tool]))
+            orders[point, tool] = Orders(url, endpoints[point, tool].url, tool, f"CA-{point}-{tool}")
+        async with trio.open_nursery() as nursery:
+            for (point, tool), order in orders.items():
+                dies: dict[str, Dies] = {"before_result": "before_result", "after_result": "after_result"}
+                nursery.start_soon(killed, point, endpoints[point, tool], replace(order, dies=dies.get(point, "")))
+        status, said = await Worker().run(*orders.values())
+        assert status == 0
+    came = {case: (endpoints[case], said[order.call_sid]) for case, order in orders.items()}
 
     done = answers.ok("Done.", data={"number": 1})
     for point in POINTS:
@@ -109,6 +106,7 @@ async def test_a_worker_killed_at_any_point_leaves_no_effect_twice_and_none_forg
         assert again == [done, True], point
         assert list(endpoint.effects.values()) == [1], point
         assert len({request.key for request in endpoint.requests}) == 1
+        assert endpoint.faults == []
 
         endpoint, (first, again) = came[point, "write"]
         expected = done if point == "after_result" else answers.CALL_BACK
@@ -124,7 +122,7 @@ async def test_a_worker_killed_at_any_point_leaves_no_effect_twice_and_none_forg
 
 @pytest.mark.parametrize("cancelled", [False, True])
 async def test_400_duplicates_at_once_are_one_effect_for_each_key(database: Database, cancelled: bool) -> None:
-    """Eight workers' executors, five meanings. The endpoint does as it is told, so that only the ledger keeps it at one."""
+    """Eight executors, five meanings. The endpoint does as it is told: only the ledger keeps it at one."""
     rng = random.Random(7)
     endpoint = an_endpoint(idempotent=False, works_s=0.1)
     asked: Counter[str] = Counter()

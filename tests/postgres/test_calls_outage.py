@@ -2,8 +2,9 @@
 
 import os
 import signal
+import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from engine.sim.brain import GroundedBrain, ToolWish
 from engine.sim.ear import PhraseEar
 from engine.sim.gemini import SimGemini
 from engine.sim.report import PhoneReport
-from engine.sim.scenario import Clip, HangUp, Listen, Moment, Press, Say, SayOver, StayOn, Wait
+from engine.sim.scenario import Clip, HangUp, Listen, Moment, Press, Say, SayOver, Wait
 from engine.sim.showcase import CachedVoice
 from engine.sim.world import CALLER, World, open_world
 from engine.store.embedded import EmbeddedServer
@@ -37,23 +38,10 @@ PARKING = "Park behind the house."
 GREETING = "Hello."
 WISH = ToolWish("take_message", {"name": "Robin Lee", "message": "Call me back.", "phone": CALLER})
 DENTAL = examples.load("harbor-dental")
-ASKED = DENTAL.model_copy(
-    update={
-        "greeting": GREETING,
-        "knowledge": (KnowledgeNote(source="parking", text=PARKING),),
-    }
-)
 LINES = Script(apology="Hello.", offer="Press one.", message_prompt="Speak.", message_kept="Thanks.", goodbye="Bye.")
-SCRIPTED = DENTAL.model_copy(
-    update={
-        "id": "scripted",
-        "numbers": ("+15550100900",),
-        "greeting": GREETING,
-        "models": (),
-        "script": LINES,
-        "people": (),
-    }
-)
+SIMPLE = DENTAL.model_copy(update={"greeting": GREETING, "script": LINES, "people": ()})
+ASKED = SIMPLE.model_copy(update={"knowledge": (KnowledgeNote(source="parking", text=PARKING),)})
+SCRIPTED = SIMPLE.model_copy(update={"id": "scripted", "numbers": ("+15550100900",), "models": ()})
 SOON_S = 15.0
 LISTEN = Listen(quiet_ms=300, timeout_s=10)
 ENOUGH = Wait(1.5)  # of a longer answer
@@ -131,7 +119,8 @@ def external(home: Home) -> Iterator[str]:
     try:
         yield url
     finally:
-        control(home, "stop")
+        with suppress(subprocess.CalledProcessError):  # a test that failed has left it stopped
+            control(home, "stop")
 
 
 async def test_calls_outlive_an_outage_and_all_they_left_is_there_once(
@@ -165,9 +154,8 @@ async def test_calls_outlive_an_outage_and_all_they_left_is_there_once(
                 await on.until(lambda: on.seen("retrieved") == 1)
                 before = on.timeline[-1][0]
                 await trio.to_thread.run_sync(control, home, "stop")
-                callers.start_soon(
-                    talk, Say(park), ENOUGH
-                )  # of a tenant that is known: nobody asks the database who it is
+                # Of a tenant that is known: nobody asks the database who it is.
+                callers.start_soon(talk, Say(park), ENOUGH)
                 callers.start_soon(leave_a_message)
             await on.until(lambda: on.store.statistics().waiting == 4)
             assert on.crashes() == 0
@@ -211,10 +199,12 @@ async def test_a_call_hardly_notices_that_the_embedded_server_was_killed(tmp_pat
         (end,) = (await on.kept(ASKED, reports)).values()
         follow_ups = await on.store.follow_ups(ASKED.id)
         assert on.crashes() == 0
-    assert outcomes(end)[0] in {"Notes", "Skipped"}
+    assert outcomes(end)[0] == "Notes", "it was back before the caller had asked"
     assert end.outcome_reason == "caller_hung_up"
     (item,) = follow_ups
+    # The message; or a task to call back, where the connection died with a claim of which nobody knows what became.
     assert item.call_sid == end.call_sid
+    assert item.kind == ("message" if answered(end)["status"] == "ok" else "task")
     assert reports[0].answered
     assert not reports[0].unanswered
 
@@ -222,6 +212,13 @@ async def test_a_call_hardly_notices_that_the_embedded_server_was_killed(tmp_pat
 def outcomes(end: CallEnd) -> list[str]:
     """Of each turn's retrieval."""
     return [moment["facts"]["outcome"] for moment in end.document["timeline"] if moment["kind"] == "retrieved"]
+
+
+def answered(end: CallEnd) -> dict[str, Any]:
+    """What the one tool call was answered."""
+    (result,) = [moment for moment in end.document["timeline"] if moment["kind"] == "tool_result"]
+    response: dict[str, Any] = result["facts"]["response"]
+    return response
 
 
 def postmaster(data_dir: Path) -> int:

@@ -1,9 +1,10 @@
-"""A worker that can be killed: one tool executor over PostgreSQL and HTTP, serving one call, as a process of its own.
+"""A worker that can be killed: tool executors over PostgreSQL and HTTP, one for each call, in a process of their own.
 
-    python -m tests.postgres.tool_worker '{"url": ..., "endpoint": ..., "tool": ..., "call_sid": ..., ...}'
+    python -m tests.postgres.tool_worker '[{"url": ..., "endpoint": ..., "tool": ..., "call_sid": ...}, ...]'
 
-It asks for the tool twice, the second time under another id, as a model does after a recovery; prints both answers as
-one line of JSON; and ends. Where it is told to, it kills itself at the ledger, the two places no endpoint can see.
+In each call the tool is asked for twice, the second time under another id, as a model does after a recovery. Prints the
+answers by call as one line of JSON, and ends. Where it is told to, it kills itself at the result, in the two places
+that no endpoint can see.
 """
 
 import os
@@ -20,7 +21,7 @@ from engine.messages import FloorEvent, ToolCall, ToolCallsCancelled, ToolResult
 from engine.store.database import DatabaseConfig, open_database
 from engine.store.diary import MemoryDiary
 from engine.store.ledger import EffectKey, Ledger, Response
-from engine.store.postgres_ledger import PostgresLedger, open_ledger
+from engine.store.postgres_ledger import open_ledger
 from engine.store.postgres_store import PostgresStore
 from engine.tools.catalog import Catalog
 from engine.tools.context import ToolContext
@@ -44,41 +45,49 @@ class Orders:
     dies: Dies = ""
 
 
-class MortalLedger(PostgresLedger):
-    """Ends its process at the result, in the way of ``kill -9``."""
+class MortalLedger:
+    """A ledger whose process ends at the result, in the way of ``kill -9``."""
 
-    dies: Dies = ""
+    def __init__(self, inner: Ledger, dies: Dies) -> None:
+        self._inner, self._dies = inner, dies
+        self.claim, self.abandon = inner.claim, inner.abandon
+        self.wait_settled, self.forget_call = inner.wait_settled, inner.forget_call
 
     async def finish(self, key: EffectKey, attempt: str, response: Response) -> bool:
-        if self.dies == "before_result":
+        if self._dies == "before_result":
             os.kill(os.getpid(), signal.SIGKILL)
-        done = await super().finish(key, attempt, response)
-        if self.dies == "after_result":
+        done = await self._inner.finish(key, attempt, response)
+        if self._dies == "after_result":
             os.kill(os.getpid(), signal.SIGKILL)
         return done
 
 
-async def work(orders: Orders) -> list[ToolResult]:
-    """Both answers, in order."""
-    tenant = a_tenant(orders.endpoint, timeout_s=TIMEOUT_S)
+async def work(orders: list[Orders]) -> dict[str, list[ToolResult]]:
+    """All calls at once; both answers of each, in order."""
+    came: dict[str, list[ToolResult]] = {}
     async with (
-        open_database(DatabaseConfig(orders.url, Path("unused"), max_connections=2)) as database,
+        open_database(DatabaseConfig(orders[0].url, Path("unused"))) as database,
         open_ledger(database) as ledger,
         open_http_tools(SECRETS, allow_private=True) as http,
+        trio.open_nursery() as nursery,
     ):
-        context = ToolContext(
-            tenant=tenant,
-            call_sid=orders.call_sid,
-            caller="+15550100199",
-            control=Control(),
-            follow_ups=PostgresStore(database),
-            diary=MemoryDiary(),
-            now=lambda: NOW,
-        )
-        mortal = MortalLedger(database)
-        mortal.dies = orders.dies
-        mortal._waiting = ledger._waiting
-        return await ask_twice(orders, context, Catalog((), http), mortal)
+        catalog, follow_ups = Catalog((), http), PostgresStore(database)
+
+        async def one(order: Orders) -> None:
+            context = ToolContext(
+                tenant=a_tenant(order.endpoint, timeout_s=TIMEOUT_S),
+                call_sid=order.call_sid,
+                caller="+15550100199",
+                control=Control(),
+                follow_ups=follow_ups,
+                diary=MemoryDiary(),
+                now=lambda: NOW,
+            )
+            came[order.call_sid] = await ask_twice(order, context, catalog, MortalLedger(ledger, order.dies))
+
+        for order in orders:
+            nursery.start_soon(one, order)
+    return came
 
 
 async def ask_twice(orders: Orders, context: ToolContext, catalog: Catalog, ledger: Ledger) -> list[ToolResult]:
@@ -109,6 +118,12 @@ async def ask_twice(orders: Orders, context: ToolContext, catalog: Catalog, ledg
     return results
 
 
+def main() -> None:
+    """See the module."""
+    came = trio.run(work, [Orders(**order) for order in orjson.loads(sys.argv[1])])
+    said = {sid: [(dict(one.response), one.deduplicated) for one in results] for sid, results in came.items()}
+    sys.stdout.write(orjson.dumps(said).decode())
+
+
 if __name__ == "__main__":
-    came = trio.run(work, Orders(**orjson.loads(sys.argv[1])))
-    sys.stdout.write(orjson.dumps([[dict(one.response), one.deduplicated] for one in came]).decode())
+    main()
