@@ -161,7 +161,7 @@ class Conversation:
             case KeyPressed(digit):
                 self._record.note(now, "key", digit)
             case UsageReported(tokens):
-                self._record.note(now, "usage", tokens=dict(tokens))
+                self._record.used(now, tokens)
 
     async def _on_caller_text(self, text: str, now: float, *, final: bool = False, by_listener: bool = False) -> None:
         if self._table.phase in {Phase.LISTENING, Phase.HOLDING}:

@@ -77,6 +77,7 @@ async def _hold_in_turn(call: CallContext, seats: trio.Nursery) -> Outcome:
 async def _converse(call: CallContext, seat: Seat) -> Tenure:
     """Give the floor to this seat until the call or the session ends."""
     call.record.sessions += 1
+    call.record.provider = seat.provider.name
     call.note("model", seat.provider.name, session=call.record.sessions, resumed=call.record.handle is not None)
     conversation = Conversation(
         tenant=call.tenant,

@@ -6,7 +6,8 @@ health and (through ``observe``) by whoever watches live. Agent text is what was
 
 import itertools
 import secrets
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -70,6 +71,9 @@ class CallRecord:
         self.floor = Floor.NOBODY
         self.probe: CallProbe | None = None
         self.notes_text = ""
+        self.provider = ""
+        self.tokens: Counter[str] = Counter()
+        self.duration_s = 0.0
         self.sessions = 0
         self.turns = 0
         self.handovers = 0
@@ -139,6 +143,11 @@ class CallRecord:
         if utterance is not None and queued_ms > 0:
             utterance.heard_share = min(1.0, heard_ms / queued_ms)
 
+    def used(self, now: float, tokens: Mapping[str, int]) -> None:
+        """What a turn of the session that holds the floor cost, by its provider's own count."""
+        self.tokens[self.provider] += tokens.get("totalTokenCount", 0)
+        self.note(now, "usage", tokens=dict(tokens))
+
     def script_said(self, now: float, name: str, text: str) -> None:
         """A line of the scripted voice went out."""
         self.utterances.append(Utterance("script", text, self.turns))
@@ -177,6 +186,8 @@ class CallRecord:
             "tenant_id": self.tenant_id,
             "caller": self.caller,
             "outcome": asdict(self.outcome) if self.outcome else None,
+            "duration_s": round(self.duration_s, 3),
+            "tokens": dict(self.tokens),
             "sessions": self.sessions,
             "turns": self.turns,
             "handovers": self.handovers,

@@ -217,6 +217,8 @@ class Switchboard:
     def _leave(self, entry: Entry) -> None:
         entry.line = None
         entry.seen_at = trio.current_time()
+        if entry.record is not None:
+            entry.record.duration_s = entry.seen_at - entry.record.started_at
         self._live.pop(entry.call_sid, None)
         self._entries.move_to_end(entry.call_sid)
         self._by_tenant[entry.tenant_id] -= 1
@@ -264,7 +266,7 @@ class Switchboard:
         )
         if self._nursery is not None:
             self._nursery.start_soon(self._forget_effects, record.tenant_id, record.call_sid)
-        document = record.document()
+        document = record.document() | {"ended_at": left_at}
         end = CallEnd(record.tenant_id, record.call_sid, outcome.outcome, outcome.reason, document, messages)
         offer_end(self._ends, end, self._services.metrics)
 

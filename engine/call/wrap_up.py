@@ -4,12 +4,16 @@ A call gives its end away with ``send_nowait`` and is over; nothing of it waits 
 kept now is tried again, in order, for as long as the process lives.
 """
 
+from collections.abc import Awaitable, Callable
+from functools import partial
+
 import trio
 
 from engine.errors import RemoteError
 from engine.log import get_logger
 from engine.metrics import Metrics
 from engine.store.interface import CallEnd, Store
+from engine.store.usage import Usage, UsageRecord
 
 ENDS_QUEUED = 10_000  # some MiB at most; a store that is away for as long as this many calls take is an outage
 RETRY_PAUSES_S = (0.2, 1.0, 5.0, 15.0)
@@ -17,18 +21,35 @@ RETRY_PAUSES_S = (0.2, 1.0, 5.0, 15.0)
 log = get_logger("call.wrap_up")
 
 
-async def run_wrap_up(*, ends: trio.MemoryReceiveChannel[CallEnd], store: Store) -> None:
-    """Keep every end, one after the other, until all senders have let go and nothing is left."""
+async def run_wrap_up(*, ends: trio.MemoryReceiveChannel[CallEnd], store: Store, usage: Usage | None = None) -> None:
+    """Keep every end, one after the other, until all senders have let go and nothing is left.
+
+    Args:
+        usage: gets what each call used; None where nobody is billed.
+    """
     async with ends:
         async for end in ends:
-            await _keep(end, store)
+            await _keep(end, partial(store.keep_call, end))
+            if usage is not None:
+                for record in used(end):
+                    await _keep(end, partial(usage.keep_usage, record))
 
 
-async def _keep(end: CallEnd, store: Store) -> None:
+def used(end: CallEnd) -> list[UsageRecord]:
+    """What an invoice is written from: the call's minutes, and the model's tokens by its own count. Pure."""
+    document = end.document
+    noted_at = document.get("ended_at", "")
+    quantities = {"minutes": document.get("duration_s", 0.0) / 60}
+    for provider, tokens in document.get("tokens", {}).items():
+        quantities[f"{provider}-tokens"] = tokens
+    return [UsageRecord(end.tenant_id, end.call_sid, kind, quantity, noted_at) for kind, quantity in quantities.items()]
+
+
+async def _keep(end: CallEnd, keep: Callable[[], Awaitable[object]]) -> None:
     attempt = 0
     while True:
         try:
-            await store.keep_call(end)
+            await keep()
         except (OSError, RemoteError) as error:
             log.error("a call's end could not be kept yet", call_sid=end.call_sid, detail=str(error), attempt=attempt)
             await trio.sleep(RETRY_PAUSES_S[min(attempt, len(RETRY_PAUSES_S) - 1)])

@@ -38,6 +38,7 @@ from engine.server.ports import Gateway
 from engine.server.tenant_refresh import LiveDirectory, run_tenant_refresh
 from engine.store.follow_ups import FollowUp, FollowUps
 from engine.store.interface import CallEnd, Store
+from engine.store.usage import Usage
 from engine.telephony.plane import MediaPlane
 from engine.telephony.rest import Carrier, TwilioRest
 from engine.tenants.tenant import Tenant
@@ -60,6 +61,7 @@ class Composed:
     switchboard: Switchboard
     services: Services
     store: Store
+    usage: Usage
     tenants: tuple[Tenant, ...]
 
 
@@ -146,7 +148,7 @@ async def open_gateway(
             metrics=metrics,
             keep_recording=lambda recording: keepers.start_soon(_keep_recording, keeping.follow_ups, recording, now()),
         )
-        keepers.start_soon(lambda: run_wrap_up(ends=ends, store=store))
+        keepers.start_soon(lambda: run_wrap_up(ends=ends, store=store, usage=keeping.usage))
         async with ends_send, trio.open_nursery() as nursery:
             await nursery.start(switchboard.run)
             if (shelf := keeping.shelf) is not None:
@@ -155,7 +157,7 @@ async def open_gateway(
                         watch=shelf.watch, load=shelf.tenants, directory=directory, library=library, catalog=catalog
                     )
                 )
-            yield Composed(gateway, switchboard, services, store, tenants)
+            yield Composed(gateway, switchboard, services, store, keeping.usage, tenants)
             nursery.cancel_scope.cancel()
 
 

@@ -37,6 +37,7 @@ from engine.store.postgres_tenants import PostgresTenants
 from engine.store.split_ledger import SplitLedger
 from engine.store.spool import SpooledStore
 from engine.store.tenants import NumberTaken, TenantDocument
+from engine.store.usage import Usage
 from engine.tenants.tenant import Tenant
 
 log = get_logger("server.keeping")
@@ -48,6 +49,7 @@ class Keeping:
 
     store: Store
     follow_ups: FollowUps
+    usage: Usage
     diary: Diary
     ledger: Ledger
     search: Search
@@ -59,7 +61,7 @@ class Keeping:
 async def keep_in_memory(tenants: Sequence[Tenant], calls_dir: Path) -> AsyncIterator[Keeping]:
     """Nothing outlives the process but what calls leave behind, which goes to files."""
     store = FileStore(calls_dir)
-    yield Keeping(store, store, MemoryDiary(), MemoryLedger(), MemorySearch(tenants), tuple(tenants))
+    yield Keeping(store, store, store, MemoryDiary(), MemoryLedger(), MemorySearch(tenants), tuple(tenants))
 
 
 @asynccontextmanager
@@ -84,7 +86,7 @@ async def keep_in_postgres(settings: Settings, documents: Sequence[Tenant] = ())
             ledger = SplitLedger(MemoryLedger(), writes)
             search = KnowledgeSearch(shelf.passages, shelf.embedder)
             diary = PostgresDiary(shelf.database)
-            yield Keeping(store, store, diary, ledger, search, tuple(tenants), shelf)
+            yield Keeping(store, store, store, diary, ledger, search, tuple(tenants), shelf)
         nursery.cancel_scope.cancel()
 
 

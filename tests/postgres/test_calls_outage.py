@@ -31,6 +31,7 @@ from engine.voice.cache import VoiceCache
 from tests.postgres.conftest import copied
 from tests.postgres.test_spool import control
 
+SPOOLED = 3 + 1 + 5  # ends of calls, a task, and what they used: minutes of each, tokens of those with a model
 PARK = "Where can I park?"
 NOTE_IT = "Please take a message."
 PHRASES = (PARK, NOTE_IT)
@@ -157,13 +158,15 @@ async def test_calls_outlive_an_outage_and_all_they_left_is_there_once(
                 # Of a tenant that is known: nobody asks the database who it is.
                 callers.start_soon(talk, Say(park), ENOUGH)
                 callers.start_soon(leave_a_message)
-            await on.until(lambda: on.store.statistics().waiting == 4)
+            await on.until(lambda: on.store.statistics().waiting == SPOOLED)
             assert on.crashes() == 0
             await trio.to_thread.run_sync(control, home, "start")
 
             ends = await on.kept(ASKED, asked)
             (left,) = (await on.kept(SCRIPTED, scripted)).values()
             follow_ups = await on.store.follow_ups(ASKED.id)
+            await on.until(lambda: on.store.statistics().waiting == 0)
+            usage = [*await on.store.usage(ASKED.id), *await on.store.usage(SCRIPTED.id)]
             statistics = on.store.statistics()
 
     during = next(end for end in ends.values() if end.call_sid == before)
@@ -174,12 +177,16 @@ async def test_calls_outlive_an_outage_and_all_they_left_is_there_once(
     assert all(report.answered and not report.unanswered and report.streams == 1 for report in asked)
     assert {end.outcome_reason for end in ends.values()} == {"caller_hung_up"}
 
+    kinds = sorted((record.call_sid, record.kind) for record in usage)
+    billed = [(report.call_sid, kind) for report in asked for kind in ("gemini-live-tokens", "minutes")]
+    assert kinds == sorted([*billed, (scripted[0].call_sid, "minutes")]), "usage of every call, exactly once"
+
     (task,) = follow_ups
     assert (task.kind, task.call_sid, task.details["arguments"]) == ("task", before, dict(WISH.arguments))
     (message,) = left.messages
     assert (message.tenant_id, message.call_sid) == (SCRIPTED.id, scripted[0].call_sid)
     assert len(message.mulaw) > len(on.said[NOTE_IT].mulaw) // 2
-    assert (statistics.spooled, statistics.replayed, statistics.set_aside) == (4, 4, 0)
+    assert (statistics.spooled, statistics.replayed, statistics.set_aside) == (SPOOLED, SPOOLED, 0)
 
 
 async def test_a_call_hardly_notices_that_the_embedded_server_was_killed(tmp_path: Path, speech: VoiceCache) -> None:

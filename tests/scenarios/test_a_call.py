@@ -1,5 +1,6 @@
 """Whole calls that go well: the caller asks, is answered from the tenant's knowledge, and something is left behind."""
 
+import time
 from pathlib import Path
 
 import trio.testing
@@ -114,3 +115,17 @@ async def test_two_callers_at_once_do_not_hear_each_other(
         transcript = [line["text"] for line in ends[text].document["transcript"]]
         assert transcript[1] == text
         assert words in transcript[2]
+
+
+async def test_what_a_call_used_is_kept_once(
+    tmp_path: Path, speech: VoiceCache, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with stage(tmp_path, speech) as on:
+        call = await on.call([Listen(), Say(on.said[PARKING]), Listen(), HangUp()])
+        while len(records := await on.world.composed.usage.usage("harbor-dental")) < 2:
+            await trio.to_thread.run_sync(time.sleep, 0.01)  # a thread writes them, which the clock does not wait for
+    used = {record.kind: record.quantity for record in records}
+    reported = sum(moment["facts"]["tokens"]["totalTokenCount"] for moment in call.moments("usage"))
+    assert used == {"minutes": call.end.document["duration_s"] / 60, "gemini-live-tokens": reported}
+    assert 0.1 < used["minutes"] < call.report.duration_ms / 60_000
+    assert reported > 0
