@@ -101,7 +101,7 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class ToolStarted:
-    """A tool began that may take a while; the caller should hear ``filler`` (empty: nothing to say)."""
+    """A tool has run for longer than a caller bears in silence; they should hear ``filler`` (empty: nothing to say)."""
 
     call_id: str
     name: str
