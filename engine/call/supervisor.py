@@ -203,6 +203,7 @@ async def _restarting(
         try:
             await probe.actor(name, actor)
         except Exception as error:
+            # Whatever it was: its caller is on the line, and everything else of the call works.
             log.error("restarting an actor that crashed", actor=name, exc_info=error)
             crashed()
             await trio.sleep(pause)

@@ -279,6 +279,8 @@ class Switchboard:
                 log.warning("a call's effects could not be forgotten yet", call_sid=call_sid, detail=str(error))
                 await trio.sleep(pause_s)
             except Exception:
+                # In the nursery that all calls share: a ledger's bug over a call that has ended must end no other.
+                self._services.metrics.crashes.labels("forget_effects").inc()
                 log.exception("a call's effects could not be forgotten", call_sid=call_sid)
                 return
             else:

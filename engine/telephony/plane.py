@@ -163,4 +163,5 @@ class MediaPlane:
         try:
             member.on_fault(error)
         except Exception as worse:
+            # Its own end failed too; it has been removed and counted, and the other lines need the plane.
             log.error("a line could not be told that it failed", exc_info=worse)
