@@ -22,7 +22,6 @@ from engine.fallback.prompts import Prompts
 from engine.messages import (
     AgentTranscript,
     CallerTranscript,
-    CommitTurn,
     Cut,
     CutPlayout,
     FloorEvent,
@@ -36,7 +35,6 @@ from engine.messages import (
     ResponseInterrupted,
     ResponseStarted,
     ResumeHandle,
-    RetrievalOutcome,
     SessionExpiring,
     Skipped,
     Speak,
@@ -237,20 +235,21 @@ class Conversation:
                     if self._question.outcome is not None:
                         await self._advance(Cue.NOTES_READY, now)
                 case Do.COMMIT | Do.COMMIT_WITHOUT:
-                    await self._commit(self._question.outcome or self._question.give_up(), now)
+                    await self._commit(now)
                 case Do.NUDGE:
                     await self._nudge()
         if self._table.floor is not self._record.floor:
             self._record.floor = self._table.floor
             self._record.note(now, "floor", self._table.floor)
 
-    async def _commit(self, outcome: RetrievalOutcome, now: float) -> None:
+    async def _commit(self, now: float) -> None:
+        commit = self._question.commit()
         self._ends.gate.close()
         self._nudged = False
         self._speech.asked()
-        await self._uplink.send(CommitTurn(self._question.turn_id, outcome))
-        self._metrics.turns.labels(type(outcome).__name__.lower()).inc()
-        self._record.retrieved(now, self._question.text, outcome, self._question.held_ms(now))
+        await self._uplink.send(commit)
+        self._metrics.turns.labels(type(commit.outcome).__name__.lower()).inc()
+        self._record.retrieved(now, self._question.text, commit.outcome, self._question.held_ms(now))
 
     async def _nudge(self) -> None:
         if self._nudged:

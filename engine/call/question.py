@@ -1,10 +1,11 @@
 """The question of one turn: what the caller seems to ask, and what retrieval answered. Pure; time is an argument.
 
-A turn's outcome can be had from here only after the question was asked (or knowingly not asked), which is what makes
-``CommitTurn`` without retrieval impossible to write by accident.
+``CommitTurn`` cannot be built without the ``Asked`` that only ``Question.ask`` makes, so an answer that nothing was
+asked for does not pass the type checker, and one with another turn's notes not the constructor.
 """
 
-from engine.messages import Query, RetrievalOutcome, Skipped, TimedOut
+from engine.errors import MisuseError
+from engine.messages import Asked, CommitTurn, Query, RetrievalOutcome, Skipped, TimedOut
 from engine.retrieval.small_talk import is_small_talk
 
 
@@ -19,7 +20,7 @@ class Question:
         self.turn_id = turn_id
         self._budget_s = budget_s
         self._found: RetrievalOutcome | None = None
-        self._final = False
+        self._asked: Asked | None = None
         self._asked_at = 0.0
         self.text = ""
 
@@ -35,14 +36,14 @@ class Question:
         self._by_listener = by_listener
         self.text = text
         if is_small_talk(text):
-            if self._final:
+            if self._is_final:
                 self._found = Skipped(self.turn_id, "small talk")
             return None
-        return Query(self._tenant_id, self.turn_id, text, self._final)
+        return Query(self._tenant_id, self.turn_id, text, self._is_final)
 
     def ask(self, now: float) -> Query | None:
         """The caller is done: returns the final query, or None where there is nothing to wait for."""
-        self._final = True
+        self._asked = Asked(self.turn_id)
         self._asked_at = now
         if not self.text:
             if not self._listening:
@@ -55,7 +56,7 @@ class Question:
 
     def keep_open(self) -> None:
         """The caller goes on: what was final is not."""
-        self._final = False
+        self._asked = None
         if isinstance(self._found, Skipped):
             self._found = None
 
@@ -63,6 +64,10 @@ class Question:
         """What the retriever found. Ignored: another turn's, and older text's where this text's is known."""
         if outcome.turn_id == self.turn_id and self.outcome is None:
             self._found = outcome
+
+    @property
+    def _is_final(self) -> bool:
+        return self._asked is not None
 
     @property
     def outcome(self) -> RetrievalOutcome | None:
@@ -81,8 +86,15 @@ class Question:
         """How long the answer has been held back for its notes."""
         return 1000 * (now - self._asked_at)
 
-    def give_up(self) -> RetrievalOutcome:
-        """The budget is spent: the best there is (an older partial's passages are better than none), or TimedOut."""
-        if self._found is not None:
-            return self._found
-        return TimedOut(self.turn_id, self.text, 1000 * self._budget_s)
+    def commit(self) -> CommitTurn:
+        """The turn with its outcome; with the best there is once the budget is spent (or ``TimedOut``).
+
+        An older partial's passages are better than none.
+
+        Raises:
+            MisuseError: nothing was asked.
+        """
+        if self._asked is None:
+            raise MisuseError(f"turn {self.turn_id} cannot be committed: nothing was asked about it")
+        outcome = self.outcome or self._found or TimedOut(self.turn_id, self.text, 1000 * self._budget_s)
+        return CommitTurn(self._asked, outcome)

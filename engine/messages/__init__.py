@@ -8,8 +8,8 @@ Five groups, one per channel of ``call/supervisor.py``:
   from one (``ModelEvent``);
 * ``slow_lane``: questions to and answers from retrieval and tools.
 
-``floor`` sums up what reaches the one inbox. Import names from here, not from the files.  May import: nothing.  There
-is nothing to test: no behaviour.
+``floor`` sums up what reaches the one inbox. Import names from here, not from the files.  May import:
+``errors``.  The one check in it: a turn is committed with an outcome of its own.
 
 Units: times in seconds on the call's clock (``trio.current_time()``) where a name ends in ``_at``, milliseconds where
 it ends in ``_ms``.  Audio is ``bytes`` of mu-law at 8 kHz (8 bytes per millisecond) unless a name says otherwise.
@@ -56,6 +56,7 @@ from engine.messages.model import (
     WordsHeard,
 )
 from engine.messages.slow_lane import (
+    Asked,
     Effect,
     Notes,
     NothingFound,
@@ -71,6 +72,7 @@ from engine.messages.slow_lane import (
 
 __all__ = [
     "AgentTranscript",
+    "Asked",
     "CallerAudio",
     "CallerPaused",
     "CallerTranscript",

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from engine.messages.slow_lane import RetrievalOutcome, ToolResult
+from engine.errors import MisuseError
+from engine.messages.slow_lane import Asked, RetrievalOutcome, ToolResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,23 @@ class OpenTurn:
 
 @dataclass(frozen=True, slots=True)
 class CommitTurn:
-    """Let the model answer the open turn. Only a retrieval outcome for that very turn makes this possible."""
+    """Let the model answer the open turn. Having asked about that very turn, and its outcome, make this possible.
 
-    turn_id: int
+    Raises:
+        MisuseError: the outcome is another turn's.
+    """
+
+    asked: Asked
     outcome: RetrievalOutcome
+
+    def __post_init__(self) -> None:
+        if self.outcome.turn_id != self.asked.turn_id:
+            raise MisuseError(f"turn {self.asked.turn_id} cannot be answered with notes of turn {self.outcome.turn_id}")
+
+    @property
+    def turn_id(self) -> int:
+        """Which turn is answered."""
+        return self.asked.turn_id
 
 
 @dataclass(frozen=True, slots=True)

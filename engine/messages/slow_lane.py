@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, final
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,17 @@ class Skipped:
 
 
 RetrievalOutcome: TypeAlias = Notes | NothingFound | TimedOut | Skipped
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """That retrieval was asked about this turn, or knowingly not; made by ``call/question.py`` alone, as it asks.
+
+    Without one there is no ``CommitTurn``, so no model answers a turn for which nobody asked.
+    """
+
+    turn_id: int
 
 
 class Effect(StrEnum):

@@ -74,13 +74,11 @@ class GeminiStream:
         """Notes, then the end of the activity.
 
         Raises:
-            MisuseError: no turn is open, or the outcome is another turn's or holds another tenant's passages.
+            MisuseError: no turn is open, or the outcome holds another tenant's passages.
         """
         outcome = commit.outcome
         if not self._turn_open:
             raise MisuseError(f"turn {commit.turn_id} is committed but none is open")
-        if outcome.turn_id != commit.turn_id:
-            raise MisuseError(f"turn {commit.turn_id} is committed with the retrieval of turn {outcome.turn_id}")
         if isinstance(outcome, Notes) and any(note.tenant_id != self._tenant_id for note in outcome.passages):
             raise MisuseError("a passage of another tenant reached a model session")
         for text in (*self._late, notes_text(outcome, secrets.token_hex(4))):

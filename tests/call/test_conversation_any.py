@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from engine.messages import (
     AgentTranscript,
+    Asked,
     CallerTranscript,
     CommitTurn,
     Effect,
@@ -68,7 +69,7 @@ class Watch:
                 assert self.open is None
                 assert turn_id == self.newest + 1
                 self.open = self.newest = turn_id
-            case CommitTurn(turn_id, outcome):
+            case CommitTurn(Asked(turn_id), outcome):
                 assert turn_id == self.open == outcome.turn_id
                 self.open = None
             case ToolResult(call_id):

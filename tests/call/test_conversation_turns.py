@@ -5,6 +5,7 @@ import trio
 import trio.testing
 
 from engine.messages import (
+    Asked,
     CallerTranscript,
     CommitTurn,
     Floor,
@@ -49,7 +50,7 @@ async def test_a_turn_is_opened_asked_about_and_committed_with_its_notes(autojum
         assert talk.asked() == [Query("acme", 1, PARKING, final=True)]
         assert talk.up() == []
         await talk.tell(notes(PARKING))
-        assert talk.up() == [CommitTurn(1, notes(PARKING))]
+        assert talk.up() == [CommitTurn(Asked(1), notes(PARKING))]
         assert talk.gate.changes == ["open", "close"]
         assert "Parking is free." in talk.record.notes_text
         assert talk.record.transcript() == [{"role": "caller", "text": PARKING, "turn": 1, "cut": False}]
@@ -65,7 +66,7 @@ async def test_notes_that_are_there_already_are_not_waited_for(autojump_clock: C
         await talk.tell(CallerTranscript(PARKING, False), notes(PARKING))
         assert commits(talk.up()) == []
         await talk.stops()
-        assert commits(talk.up()) == [CommitTurn(1, notes(PARKING))]
+        assert commits(talk.up()) == [CommitTurn(Asked(1), notes(PARKING))]
 
 
 async def test_a_turn_is_committed_without_when_the_budget_is_spent(autojump_clock: Clock) -> None:
@@ -75,7 +76,7 @@ async def test_a_turn_is_committed_without_when_the_budget_is_spent(autojump_clo
         await trio.sleep(BUDGET_S - 0.01)
         assert commits(talk.up()) == []
         await trio.sleep(0.02)
-        assert commits(talk.up()) == [CommitTurn(1, TimedOut(1, PARKING, 250.0))]
+        assert commits(talk.up()) == [CommitTurn(Asked(1), TimedOut(1, PARKING, 250.0))]
         assert talk.record.notes_text == (notes_text(TimedOut(1, PARKING, 250.0), "x") or "")
         await talk.tell(notes(PARKING))
         await trio.sleep(1)
@@ -89,7 +90,7 @@ async def test_notes_for_an_earlier_text_are_better_than_none(autojump_clock: Cl
         await talk.tell(CallerTranscript("parking", False), notes("parking"), CallerTranscript(PARKING, True))
         await talk.stops()
         await trio.sleep(BUDGET_S + 0.01)
-        assert commits(talk.up()) == [CommitTurn(1, notes("parking"))]
+        assert commits(talk.up()) == [CommitTurn(Asked(1), notes("parking"))]
 
 
 async def test_notes_of_another_turn_never_commit_this_one(autojump_clock: Clock) -> None:
@@ -102,7 +103,7 @@ async def test_notes_of_another_turn_never_commit_this_one(autojump_clock: Clock
         await talk.tell(notes("second", turn_id=1))
         assert talk.up() == []
         await talk.tell(NothingFound(2, "second", 1.0))
-        assert talk.up() == [CommitTurn(2, NothingFound(2, "second", 1.0))]
+        assert talk.up() == [CommitTurn(Asked(2), NothingFound(2, "second", 1.0))]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +113,7 @@ async def test_what_asks_nothing_is_committed_at_once_and_counted(text: str, why
     async with talking() as talk:
         await talk.greeted()
         await talk.asks(text)
-        assert commits(talk.up()) == [CommitTurn(1, Skipped(1, why))]
+        assert commits(talk.up()) == [CommitTurn(Asked(1), Skipped(1, why))]
         assert talk.asked() == []
         assert talk.metrics.turns.labels("skipped")._value.get() == 1
 
@@ -125,7 +126,7 @@ async def test_better_text_while_the_turn_waits_is_asked_and_answered(autojump_c
         assert talk.asked()[-1] == Query("acme", 1, PARKING, final=True)
         assert commits(talk.up()) == []
         await talk.tell(notes(PARKING))
-        assert commits(talk.up()) == [CommitTurn(1, notes(PARKING))]
+        assert commits(talk.up()) == [CommitTurn(Asked(1), notes(PARKING))]
 
 
 async def test_a_caller_who_goes_on_before_the_commit_keeps_the_turn_open(autojump_clock: Clock) -> None:
@@ -141,7 +142,7 @@ async def test_a_caller_who_goes_on_before_the_commit_keeps_the_turn_open(autoju
         assert talk.asked()[-1] == Query("acme", 1, PARKING, final=True)
         await talk.tell(notes(PARKING))
         up = talk.up()
-        assert (opened(up), commits(up)) == ([1], [CommitTurn(1, notes(PARKING))])
+        assert (opened(up), commits(up)) == ([1], [CommitTurn(Asked(1), notes(PARKING))])
 
 
 async def test_a_caller_who_goes_on_after_the_commit_opens_the_next_turn(autojump_clock: Clock) -> None:

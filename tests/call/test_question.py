@@ -1,10 +1,18 @@
 """The question of one turn: what is asked when, and which outcome it may be answered with."""
 
+import ast
+from pathlib import Path
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import engine
 from engine.call.question import Question
+from engine.errors import MisuseError
 from engine.messages import (
+    Asked,
+    CommitTurn,
     Notes,
     NothingFound,
     Passage,
@@ -65,7 +73,7 @@ def test_an_outcome_for_older_text_is_none_until_the_budget_is_spent() -> None:
     asked.hear(PARKING)
     assert asked.ask(1.0) is not None
     assert asked.outcome is None
-    assert asked.give_up() == found("is there")
+    assert asked.commit() == CommitTurn(Asked(3), found("is there"))
 
 
 def test_an_outcome_for_older_text_that_comes_late_displaces_no_better_one() -> None:
@@ -86,7 +94,7 @@ def test_an_outcome_of_another_turn_is_ignored() -> None:
     asked.ask(1.0)
     asked.answer(found(PARKING, turn_id=2))
     assert asked.outcome is None
-    assert asked.give_up() == TimedOut(3, PARKING, 250.0)
+    assert asked.commit() == CommitTurn(Asked(3), TimedOut(3, PARKING, 250.0))
 
 
 def test_nothing_understood_is_skipped_at_once() -> None:
@@ -170,4 +178,27 @@ def test_an_outcome_is_always_of_this_turn_and_of_its_last_text(steps: list[obje
         if outcome is not None:
             assert outcome.turn_id == 3
             assert isinstance(outcome, Skipped) or getattr(outcome, "query", None) == asked.text
-        assert asked.give_up().turn_id == 3
+        if final:
+            commit = asked.commit()
+            assert commit.turn_id == commit.outcome.turn_id == 3
+        else:
+            with pytest.raises(MisuseError, match="nothing was asked"):
+                asked.commit()
+
+
+def test_a_turn_cannot_be_committed_with_the_outcome_of_another() -> None:
+    with pytest.raises(MisuseError, match="turn 3 cannot be answered with notes of turn 2"):
+        CommitTurn(Asked(3), found(PARKING, turn_id=2))
+
+
+def test_only_the_question_says_that_it_was_asked() -> None:
+    built_in = set()
+    for path in Path(engine.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id in {"Asked", "CommitTurn"}
+            ):
+                built_in.add(path.name)
+    assert built_in == {"question.py"}

@@ -11,6 +11,7 @@ import trio.testing
 
 from engine.errors import ModelLost
 from engine.messages import (
+    Asked,
     CommitTurn,
     EndUtterance,
     FloorEvent,
@@ -45,7 +46,7 @@ class Running:
 
     async def turn(self, turn_id: int = 1) -> None:
         await self.uplink.send(OpenTurn(turn_id))
-        await self.uplink.send(CommitTurn(turn_id, Skipped(turn_id, "small talk")))
+        await self.uplink.send(CommitTurn(Asked(turn_id), Skipped(turn_id, "small talk")))
         while await self.fake.expect() != {"realtimeInput": {"activityEnd": {}}}:
             pass
 

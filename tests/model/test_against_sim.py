@@ -12,6 +12,7 @@ import trio.testing
 from engine.audio import g711
 from engine.errors import ModelClosed, ModelGarbled, ModelLost, ModelRefused, ModelStalled
 from engine.messages import (
+    Asked,
     CallerAudio,
     CommitTurn,
     EndUtterance,
@@ -75,7 +76,7 @@ async def one_turn(running: Running, turn_id: int = 1) -> None:
     await running.uplink.send(OpenTurn(turn_id))
     for start in range(0, len(said), 800):
         await running.uplink.send(CallerAudio(said[start : start + 800]))
-    await running.uplink.send(CommitTurn(turn_id, Notes(turn_id, NOTES.query, NOTES.passages, 1.0)))
+    await running.uplink.send(CommitTurn(Asked(turn_id), Notes(turn_id, NOTES.query, NOTES.passages, 1.0)))
 
 
 async def answer(running: Running) -> bytes:

@@ -12,6 +12,7 @@ import trio.testing
 from engine.audio import g711
 from engine.errors import MisuseError, ModelClosed
 from engine.messages import (
+    Asked,
     CallerAudio,
     CallerTranscript,
     CommitTurn,
@@ -63,7 +64,7 @@ async def test_a_turn_goes_up_as_start_sound_notes_end(open_session: Open, autoj
         await stream.open_turn()
         await stream.send_audio(CallerAudio(g711.encode(tone)))
         await stream.send_audio(CallerAudio(b""))
-        await stream.commit_turn(CommitTurn(1, found))
+        await stream.commit_turn(CommitTurn(Asked(1), found))
         assert await fake.expect() == {"realtimeInput": {"activityStart": {}}}
         audio = (await fake.expect())["realtimeInput"]["audio"]
         notes = (await fake.expect())["realtimeInput"]["text"]
@@ -84,7 +85,7 @@ async def test_each_turn_starts_its_sound_afresh(open_session: Open, autojump_cl
         for turn_id in (1, 2):
             await stream.open_turn()
             await stream.send_audio(loud)
-            await stream.commit_turn(CommitTurn(turn_id, Skipped(turn_id, "x")))
+            await stream.commit_turn(CommitTurn(Asked(turn_id), Skipped(turn_id, "x")))
             heard.append([await fake.expect() for _ in range(3)])
     assert heard[0] == heard[1]
 
@@ -98,7 +99,7 @@ async def test_a_turn_without_notes_says_so_or_says_nothing(
 ) -> None:
     async with open_session() as (stream, fake):
         await stream.open_turn()
-        await stream.commit_turn(CommitTurn(1, outcome))
+        await stream.commit_turn(CommitTurn(Asked(1), outcome))
         await fake.expect()
         if text is not None:
             assert await fake.expect() == {"realtimeInput": {"text": text}}
@@ -128,15 +129,14 @@ async def test_a_turn_cannot_be_committed_against_the_rules(open_session: Open, 
     foreign = Notes(1, "q", (Passage("other", "s", "t", 0.5),), 1.0)
     async with open_session() as (stream, fake):
         with pytest.raises(MisuseError):
-            await stream.commit_turn(CommitTurn(1, SPOKEN_AT_ONCE))
+            await stream.commit_turn(CommitTurn(Asked(1), SPOKEN_AT_ONCE))
         await stream.open_turn()
-        for wrong in (CommitTurn(2, SPOKEN_AT_ONCE), CommitTurn(1, foreign)):
-            with pytest.raises(MisuseError):
-                await stream.commit_turn(wrong)
+        with pytest.raises(MisuseError):
+            await stream.commit_turn(CommitTurn(Asked(1), foreign))
         for again in (stream.open_turn(), stream.speak(Speak(1, "x"))):
             with pytest.raises(MisuseError):
                 await again
-        await stream.commit_turn(CommitTurn(1, SPOKEN_AT_ONCE))
+        await stream.commit_turn(CommitTurn(Asked(1), SPOKEN_AT_ONCE))
         assert await fake.expect() == {"realtimeInput": {"activityStart": {}}}
         assert await fake.expect() == {"realtimeInput": {"activityEnd": {}}}
 
@@ -153,7 +153,7 @@ async def test_tool_results_go_up_and_those_of_cancelled_calls_with_the_next_tur
         assert await take(stream.events(), 1) == [ToolCallsCancelled(("c2",))]
         await stream.send_tool_result(ToolResult("c2", "book", {"status": "ok", "message": "booked"}))
         await stream.open_turn()
-        await stream.commit_turn(CommitTurn(1, SPOKEN_AT_ONCE))
+        await stream.commit_turn(CommitTurn(Asked(1), SPOKEN_AT_ONCE))
         assert await fake.expect() == {"realtimeInput": {"activityStart": {}}}
         late = (await fake.expect())["realtimeInput"]["text"]
         assert "book" in late
@@ -218,7 +218,7 @@ async def test_the_callers_words_add_up_and_are_final_once_answered(open_session
         await fake.content(interimInputTranscription={"text": "are"})
         await fake.content(inputTranscription={"text": " Are you"})
         assert await take(events, 2) == [CallerTranscript("are", final=False), CallerTranscript("Are you", final=False)]
-        await stream.commit_turn(CommitTurn(1, SPOKEN_AT_ONCE))
+        await stream.commit_turn(CommitTurn(Asked(1), SPOKEN_AT_ONCE))
         await fake.content(inputTranscription={"text": " open?"})
         await fake.sound()
         await fake.content(inputTranscription={"text": " Today?"})

@@ -7,6 +7,7 @@ import trio.testing
 from engine.errors import MisuseError, ModelStalled
 from engine.messages import (
     AgentTranscript,
+    Asked,
     CallerAudio,
     CallerTranscript,
     CommitTurn,
@@ -144,7 +145,7 @@ async def test_every_uplink_message_reaches_the_stream_in_order(running: Run, au
             OpenTurn(1),
             CallerAudio(bytes(800)),
             CallerAudio(bytes(160)),
-            CommitTurn(1, Skipped(1, "x")),
+            CommitTurn(Asked(1), Skipped(1, "x")),
             ToolResult("c", "book", {"status": "ok"}),
             ReportHeard(1, 20.0),
         ):
@@ -186,5 +187,5 @@ async def test_a_commit_of_another_turn_is_misuse(open_session: Open, autojump_c
     with pytest.RaisesGroup(MisuseError, flatten_subgroups=True):
         async with open_session() as (stream, fake), run_over(stream, fake) as session:
             await session.uplink.send(OpenTurn(1))
-            await session.uplink.send(CommitTurn(2, Skipped(2, "x")))
+            await session.uplink.send(CommitTurn(Asked(2), Skipped(2, "x")))
             await session.done.wait()
