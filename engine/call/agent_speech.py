@@ -63,6 +63,11 @@ class AgentSpeech:
         self._unheard.discard(generation)
 
     @property
+    def is_generated(self) -> bool:
+        """The model has nothing more to say; the caller may still be hearing it."""
+        return self._model_done
+
+    @property
     def is_over(self) -> bool:
         """The model has nothing more to say, and the caller nothing more to hear."""
         return self._model_done and all(generation <= self._cut_through for generation in self._unheard)

@@ -12,12 +12,13 @@ import trio
 from engine.call.agent_speech import AgentSpeech
 from engine.call.channels import Filler, FloorEnds
 from engine.call.deadlines import Deadlines
-from engine.call.desk import CallDesk, ConversationEnd, SessionOver
+from engine.call.desk import CallDesk, Wish
 from engine.call.question import Question
+from engine.call.questions import Questions
 from engine.call.record import CallRecord
+from engine.call.session_link import SessionLink
 from engine.call.tool_calls import ToolCalls
 from engine.call.turn import Cue, Do, Phase, TurnTable
-from engine.errors import ModelStalled
 from engine.fallback.prompts import Prompts
 from engine.messages import (
     AgentTranscript,
@@ -28,8 +29,6 @@ from engine.messages import (
     KeyPressed,
     Notes,
     NothingFound,
-    OpenTurn,
-    Query,
     ReportHeard,
     ResponseFinished,
     ResponseInterrupted,
@@ -37,7 +36,6 @@ from engine.messages import (
     ResumeHandle,
     SessionExpiring,
     Skipped,
-    Speak,
     SpeechEnded,
     SpeechStarted,
     TimedOut,
@@ -54,6 +52,7 @@ from engine.messages import (
 from engine.metrics import Metrics
 from engine.tenants.tenant import Tenant
 
+CALLERS_PHASES = {Phase.QUIET, Phase.LISTENING, Phase.HOLDING}
 STILL_THERE = "The caller has been silent for a while. Ask briefly whether they are still there."
 
 
@@ -74,20 +73,21 @@ class Conversation:
         self._tenant = tenant
         self._record = record
         self._ends = ends
-        self._uplink = uplink
+        self.link = SessionLink(uplink, ends.gate)
         self._prompts = prompts
         self._desk = desk
         self._metrics = metrics
         self._filler = Filler(ends, record, metrics)
-        self._tools = ToolCalls(tenant, record, ends, uplink, prompts, self._filler)
+        self._tools = ToolCalls(tenant, record, ends, self.link, prompts, self._filler)
         self._table = TurnTable()
-        self._question = self._question_of_turn()
+        self._questions = Questions(tenant, record, ends, metrics)
         self._speech = AgentSpeech(record)
-        self._nudged = False
         self._deadlines = Deadlines()
+        self.expiring = trio.Event()
+        self._stepped = trio.lowlevel.ParkingLot()
 
-    async def run(self, opening: str) -> ConversationEnd:
-        """Let the model speak first (``opening`` instructs it), then converse until the call or the session ends.
+    async def run(self, opening: str) -> Wish:
+        """Let the model speak first (``opening`` instructs it), then converse until the call is to end.
 
         Raises:
             ModelStalled: the model ended two turns in a row without a sound.
@@ -103,13 +103,38 @@ class Conversation:
                 await self._on_event(event, now)
             else:
                 await self._on_time(now)
-            if (end := self._end(now)) is not None:
+            self._stepped.unpark_all()
+            if (end := self._wish(now)) is not None:
                 return end
 
     def say_filler(self) -> None:
         """The model is slow: say that we are still there. A plain call, for the session's watchdog."""
         if self._table.phase is Phase.THINKING:
             self._filler.say(self._tenant.script.filler, self._prompts.filler)
+
+    # --- a successor of the session ---------------------------------------------------------------------------
+
+    @property
+    def owes_nothing(self) -> bool:
+        """Nothing is expected of the session: another one could go on in its place, now."""
+        heard_out = self._table.phase is Phase.SPEAKING and self._speech.is_generated
+        return not self._tools.pending and (heard_out or self._table.phase in CALLERS_PHASES)
+
+    async def wait_owes_nothing(self) -> None:
+        """See ``owes_nothing``."""
+        while not self.owes_nothing:
+            await self._stepped.park()
+
+    @property
+    def open_turn(self) -> int | None:
+        """The caller's turn that has not been committed."""
+        return self._question.turn_id if self._table.phase in {Phase.LISTENING, Phase.HOLDING} else None
+
+    def go_on_with(self, uplink: trio.MemorySendChannel[Uplink]) -> None:
+        """Another session serves from here on: the caller hears nothing of it. A plain call, while ``owes_nothing``."""
+        self.link.tie_to(uplink, open_turn=self.open_turn)
+        self._tools.forget_session()
+        self.expiring = trio.Event()
 
     async def _on_time(self, now: float) -> None:
         if self._table.phase is Phase.HOLDING and now >= self._question.deadline:
@@ -155,7 +180,7 @@ class Conversation:
                 self._record.handle = handle
             case SessionExpiring(time_left_s):
                 self._record.note(now, "expiring", time_left_s=time_left_s)
-                self._deadlines.expiring(time_left_s, now)
+                self.expiring.set()
             case KeyPressed(digit):
                 self._record.note(now, "key", digit)
             case UsageReported(tokens):
@@ -163,8 +188,7 @@ class Conversation:
 
     async def _on_caller_text(self, text: str, now: float, *, final: bool = False, by_listener: bool = False) -> None:
         if self._table.phase in {Phase.LISTENING, Phase.HOLDING}:
-            if (query := self._question.hear(text, by_listener=by_listener)) is not None:
-                self._ask(query)
+            self._questions.hear(text, by_listener=by_listener)
             if self._table.phase is Phase.HOLDING and self._question.outcome is not None:
                 await self._advance(Cue.NOTES_READY, now)
         elif final and text.strip():
@@ -179,7 +203,7 @@ class Conversation:
     ) -> None:
         match event:
             case ResponseStarted(generation, at):
-                self._nudged = False
+                self.link.answered()
                 waited_s = self._speech.started(generation, self._question.turn_id, at)
                 response_ms = None
                 if self._table.phase is Phase.THINKING and waited_s is not None:
@@ -209,7 +233,7 @@ class Conversation:
                     self._record.note(
                         now, "cut", self._record.text_of(generation), heard_ms=round(heard_ms), of_ms=round(queued_ms)
                     )
-                    await self._uplink.send(ReportHeard(generation, heard_ms))
+                    await self.link.send(ReportHeard(generation, heard_ms))
         self._speech.left(event.generation)
         await self._all_heard(now)
 
@@ -224,43 +248,32 @@ class Conversation:
                     self._speech.cut(through)
                     await self._ends.playout.send(CutPlayout(through, Cut.NOW))
                 case Do.OPEN_TURN:
-                    self._question = self._new_question()
-                    await self._uplink.send(OpenTurn(self._question.turn_id))
-                    self._ends.gate.open(self._question.turn_id)
+                    await self.link.open_turn(self._questions.next_turn())
                 case Do.KEEP_OPEN:
                     self._question.keep_open()
                 case Do.ASK_NOTES:
-                    if (query := self._question.ask(now)) is not None:
-                        self._ask(query)
+                    self._questions.ask(now)
                     if self._question.outcome is not None:
                         await self._advance(Cue.NOTES_READY, now)
                 case Do.COMMIT | Do.COMMIT_WITHOUT:
                     await self._commit(now)
                 case Do.NUDGE:
-                    await self._nudge()
+                    await self.link.nudge(self._question.turn_id)
         if self._table.floor is not self._record.floor:
             self._record.floor = self._table.floor
             self._record.note(now, "floor", self._table.floor)
 
     async def _commit(self, now: float) -> None:
         commit = self._question.commit()
-        self._ends.gate.close()
-        self._nudged = False
         self._speech.asked()
-        await self._uplink.send(commit)
+        await self.link.commit(commit)
         self._metrics.turns.labels(type(commit.outcome).__name__.lower()).inc()
         self._record.retrieved(now, self._question.text, commit.outcome, self._question.held_ms(now))
-
-    async def _nudge(self) -> None:
-        if self._nudged:
-            raise ModelStalled("the model ended its turn twice without a sound")
-        self._nudged = True
-        await self._uplink.send(Speak(self._question.turn_id, "Please answer the caller's last words now."))
 
     async def _speak_first(self, opening: str) -> None:
         self._table.advance(Cue.SPOKE_FIRST)
         self._speech.asked()
-        await self._uplink.send(Speak(self._question.turn_id, opening))
+        await self.link.speak(self._question.turn_id, opening)
 
     async def _all_heard(self, now: float) -> None:
         if self._speech.is_over and not self._tools.pending:
@@ -268,32 +281,18 @@ class Conversation:
 
     # --- small ones --------------------------------------------------------------------------------------------
 
-    def _new_question(self) -> Question:
-        self._record.turns += 1
-        return self._question_of_turn()
-
-    def _question_of_turn(self) -> Question:
-        budget_s = self._tenant.timing.retrieval_budget_ms / 1000
-        return Question(self._tenant.id, self._record.turns, budget_s, listening=self._ends.listening)
-
-    def _ask(self, query: Query) -> None:
-        try:
-            self._ends.queries.send_nowait(query)
-        except trio.WouldBlock:
-            # The retriever is behind or restarting; the turn's budget stands in for it.
-            self._metrics.dropped_messages.labels("queries").inc()
+    @property
+    def _question(self) -> Question:
+        return self._questions.current
 
     def _next_deadline(self) -> float:
         budget = self._question.deadline if self._table.phase is Phase.HOLDING else math.inf
         return min(budget, self._deadlines.next(), self._tools.company_at)
 
-    def _end(self, now: float) -> ConversationEnd | None:
-        quiet = self._table.phase is Phase.QUIET
+    def _wish(self, now: float) -> Wish | None:
         if (wish := self._desk.wish) is not None:
             self._deadlines.wished(now)
-            if quiet or self._deadlines.wish_is_due(now):
+            if self._table.phase is Phase.QUIET or self._deadlines.wish_is_due(now):
                 self._desk.wish = None
                 return wish
-        if self._deadlines.expiry_is_due(now) or (quiet and self._deadlines.is_expiring):
-            return SessionOver()
         return None

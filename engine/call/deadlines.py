@@ -5,7 +5,6 @@
 | the end of the caller's speech         | ``LONGEST_TURN_S``        | taken as ended: noise never pauses            |
 | the caller to say anything             | ``SILENCE_S``, and again  | the agent asks; after ``ASKED_TWICE`` it ends |
 | the agent's last words, once it wishes | ``WISH_S``                | the wish is granted all the same              |
-| a quiet moment to change sessions      | what the provider leaves  | changed in mid-turn                           |
 """
 
 import math
@@ -16,7 +15,6 @@ LONGEST_TURN_S = 30.0
 SILENCE_S = 12.0
 ASKED_TWICE = 2
 WISH_S = 8.0
-EXPIRY_MARGIN_S = 2.0
 
 
 class Deadlines:
@@ -26,7 +24,7 @@ class Deadlines:
         self._phase = Phase.QUIET
         self._since = 0.0
         self._asked = 0
-        self._wish_at = self._expires_at = math.inf
+        self._wish_at = math.inf
 
     def entered(self, phase: Phase, now: float) -> None:
         """The conversation is in this phase; told after every step, whether it changed or not."""
@@ -40,22 +38,9 @@ class Deadlines:
         if self._wish_at == math.inf:
             self._wish_at = now + WISH_S
 
-    def expiring(self, time_left_s: float, now: float) -> None:
-        """The provider will close the session."""
-        self._expires_at = now + max(0.0, time_left_s - EXPIRY_MARGIN_S)
-
-    @property
-    def is_expiring(self) -> bool:
-        """A successor is wanted at the next quiet moment."""
-        return self._expires_at < math.inf
-
     def wish_is_due(self, now: float) -> bool:
         """The agent's last words were waited for long enough."""
         return now >= self._wish_at
-
-    def expiry_is_due(self, now: float) -> bool:
-        """The session cannot be kept any longer."""
-        return now >= self._expires_at
 
     def turn_is_too_long(self, now: float) -> bool:
         """The caller's line has not been silent for longer than anybody speaks."""
@@ -77,4 +62,4 @@ class Deadlines:
     def next(self) -> float:
         """The earliest of them."""
         waits = {Phase.LISTENING: LONGEST_TURN_S, Phase.QUIET: SILENCE_S}.get(self._phase, math.inf)
-        return min(self._since + waits, self._wish_at, self._expires_at)
+        return min(self._since + waits, self._wish_at)

@@ -23,13 +23,7 @@ class PersonWanted:
     person: Person
 
 
-@dataclass(frozen=True, slots=True)
-class SessionOver:
-    """The provider will close this session soon, and nobody is speaking: a good moment for its successor."""
-
-
 Wish: TypeAlias = AgentEnds | PersonWanted
-ConversationEnd: TypeAlias = Wish | SessionOver
 
 
 class CallDesk:

@@ -10,11 +10,12 @@ import trio
 
 from engine.call.context import CallContext
 from engine.call.conversation import Conversation
-from engine.call.desk import AgentEnds, PersonWanted, SessionOver
+from engine.call.desk import AgentEnds, PersonWanted
 from engine.call.opening import going_on, greeting
 from engine.call.outcome import Outcome, Reason
+from engine.call.renewal import Chair, keep_renewed
 from engine.call.seat import UPLINK_QUEUED, Seat
-from engine.call.seating import Successor, first_seat, next_session, seek
+from engine.call.seating import Successor, first_seat, seek
 from engine.errors import CarrierError, ModelLost, first_of_kind
 from engine.fallback.responder import HandedBack, SaidGoodbye, ScriptEnd, WantsPerson, run_responder
 from engine.fallback.steps import Opening
@@ -29,7 +30,7 @@ log = get_logger("call.floor")
 """Joins lines by call and tenant, bound by the switchboard."""
 
 
-Tenure: TypeAlias = AgentEnds | PersonWanted | SessionOver | ModelLost
+Tenure: TypeAlias = AgentEnds | PersonWanted | ModelLost
 
 
 async def hold_floor(call: CallContext) -> Outcome:
@@ -47,14 +48,10 @@ async def _hold_in_turn(call: CallContext, seats: trio.Nursery) -> Outcome:
     opening = Opening.APOLOGISE if call.record.utterances else Opening.GREET
     while True:
         if seat is not None and seat.ready.is_set():
-            tenure = await _converse(call, seat)
-            seat.leave()
+            tenure, seat = await _converse(call, seats, seat)
             match tenure:
                 case AgentEnds(reason):
                     return Outcome.of(Reason.AGENT_ENDED, reason)
-                case SessionOver():
-                    seat, opening = await next_session(call, seats, seat), Opening.APOLOGISE
-                    continue
                 case PersonWanted(person):
                     if (outcome := await _transfer(call, person)) is not None:
                         return outcome
@@ -74,8 +71,11 @@ async def _hold_in_turn(call: CallContext, seats: trio.Nursery) -> Outcome:
 # --- the model holds the floor -----------------------------------------------------------------------------------
 
 
-async def _converse(call: CallContext, seat: Seat) -> Tenure:
-    """Give the floor to this seat until the call or the session ends."""
+async def _converse(call: CallContext, seats: trio.Nursery, seat: Seat) -> tuple[Tenure, Seat]:
+    """Give the floor to this seat, and to those who follow it in mid-conversation; returns why it ended, and the last.
+
+    The seat that is returned has been left.
+    """
     call.record.sessions += 1
     call.record.provider = seat.provider.name
     call.note("model", seat.provider.name, session=call.record.sessions, resumed=call.record.handle is not None)
@@ -90,28 +90,30 @@ async def _converse(call: CallContext, seat: Seat) -> Tenure:
     )
     instruction = going_on(call.record) if call.record.utterances else greeting(call.tenant)
     call.ends.gate.route_to(seat.uplink)
-    seat.on_slow = conversation.say_filler
-    tenure: Tenure = seat.why()
+    chair = Chair(seat, conversation.say_filler)
+    tenure: Tenure | None = None
     try:
         async with trio.open_nursery() as nursery:
 
             async def until_lost() -> None:
-                await seat.over.wait()
+                await chair.wait_lost()
                 nursery.cancel_scope.cancel()
 
             nursery.start_soon(until_lost)
+            nursery.start_soon(keep_renewed, call, seats, chair, conversation)
             tenure = await conversation.run(instruction)
             nursery.cancel_scope.cancel()
     except* ModelLost as group:
         tenure = first_of_kind(group, ModelLost)
     except* (trio.BrokenResourceError, trio.ClosedResourceError):
         # The seat's uplink closed under a command of ours: the seat is over and says why.
-        await seat.over.wait()
-        tenure = seat.why()
+        await chair.wait_lost()
     finally:
-        seat.on_slow = None
         call.ends.gate.route_to(None)
-    return tenure if not seat.over.is_set() or not isinstance(tenure, ModelLost) else seat.lost or tenure
+        chair.leave()
+    if tenure is None or (isinstance(tenure, ModelLost) and chair.seat.lost is not None):
+        tenure = chair.seat.why()
+    return tenure, chair.seat
 
 
 def _model_lost(call: CallContext, seat: Seat, lost: ModelLost) -> None:

@@ -162,12 +162,13 @@ class CallRecord:
         utterance = self._by_generation.get(generation)
         return utterance.text.strip() if utterance else ""
 
-    def history(self) -> tuple[HistoryItem, ...]:
-        """The conversation so far, for seeding a fresh session."""
+    def history(self, *, but_turn: int | None = None) -> tuple[HistoryItem, ...]:
+        """The conversation so far, for seeding a fresh session; without what the caller said in ``but_turn``."""
         items = []
         for utterance in self.utterances:
             text = utterance.heard
-            if text and utterance.role in {"caller", "agent"}:
+            is_left_out = utterance.role == "caller" and utterance.turn_id == but_turn
+            if text and utterance.role in {"caller", "agent"} and not is_left_out:
                 items.append(HistoryItem("caller" if utterance.role == "caller" else "agent", text))
         return tuple(items)
 

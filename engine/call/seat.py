@@ -48,6 +48,7 @@ class Seat:
         self.ready = trio.Event()
         self.over = trio.Event()
         self.lost: ModelLost | None = None
+        self.opened_at = 0.0
         self.scope = trio.CancelScope()
         self.on_slow: Callable[[], None] | None = None
         self.uplink, self._uplink_receive = trio.open_memory_channel[Uplink](UPLINK_QUEUED)
@@ -76,6 +77,7 @@ class Seat:
         try:
             with self.scope:
                 async with inbox, playout, self.provider.open_stream(setup) as stream:
+                    self.opened_at = trio.current_time()
                     self.ready.set()
                     await run_session(
                         stream=stream,

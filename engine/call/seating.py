@@ -34,26 +34,25 @@ async def first_seat(call: CallContext, seats: trio.Nursery) -> Seat | None:
     return seat
 
 
-async def next_session(call: CallContext, seats: trio.Nursery, old: Seat) -> Seat:
-    """The provider wants this session to end, and nobody is speaking: go on with its successor."""
-    # Resuming while the old connection is open is refused, so it must be gone first.
-    await old.over.wait()
-    call.note("handover", "next session", source=old.provider.name, target=old.provider.name)
-    call.services.metrics.handovers.labels("model", "model", "expiring").inc()
-    seat = take_seat(call, seats, old.provider, call.record.handle)
-    with trio.move_on_after(OPENING_PATIENCE_S):
-        await seat.wait_settled()
-    return seat
+def take_seat(
+    call: CallContext,
+    seats: trio.Nursery,
+    provider: ModelProvider,
+    handle: str | None,
+    *,
+    but_turn: int | None = None,
+) -> Seat:
+    """Begin to open a session in a task of its own; see ``Seat`` for what becomes of it.
 
-
-def take_seat(call: CallContext, seats: trio.Nursery, provider: ModelProvider, handle: str | None) -> Seat:
-    """Begin to open a session in a task of its own; see ``Seat`` for what becomes of it."""
+    Args:
+        but_turn: this turn is left out of the history: the session will be told it as the caller said it.
+    """
     seat = Seat(provider)
     setup = SessionSetup(
         tenant=call.tenant,
         call_sid=call.record.call_sid,
         handle=handle,
-        history=() if handle else call.record.history(),
+        history=() if handle else call.record.history(but_turn=but_turn),
     )
 
     async def sit() -> None:
@@ -75,7 +74,7 @@ async def seek(call: CallContext, seats: trio.Nursery, successor: Successor, fir
             successor.seat = first
             successor.found.set()
             return
-        _note_refusal(call, first, resumed=call.record.handle is not None)
+        note_refusal(call, first, resumed=call.record.handle is not None)
     for attempt in attempts(call.providers, call.record.handle):
         await trio.sleep(attempt.pause_s)
         seat = take_seat(call, seats, attempt.provider, attempt.handle)
@@ -83,10 +82,11 @@ async def seek(call: CallContext, seats: trio.Nursery, successor: Successor, fir
             successor.seat = seat
             successor.found.set()
             return
-        _note_refusal(call, seat, resumed=attempt.handle is not None)
+        note_refusal(call, seat, resumed=attempt.handle is not None)
 
 
-def _note_refusal(call: CallContext, seat: Seat, *, resumed: bool) -> None:
+def note_refusal(call: CallContext, seat: Seat, *, resumed: bool) -> None:
+    """A provider would not open a session; a handle that it refuses for good is forgotten."""
     lost = seat.why()
     call.note("model_refused", str(lost), provider=seat.provider.name, resumed=resumed)
     if resumed and not lost.resumable:

@@ -8,6 +8,7 @@
        └─ hold_floor (call/floor.py)    the floor, held in turn, plain sequential code:
           ├─ seats nursery              model sessions: the one that speaks, and a successor being opened
           ├─ conversation               turn-keeper with a seat: until the call ends or the model is lost
+          │  └─ keep_renewed              a successor beside the seat before its time limit, while nothing is owed
           └─ script                     fallback responder: until it ends the call or hands back to a successor
 
 | channel    | carries                 | from                          | to             | holds | full |
@@ -27,6 +28,7 @@ Each tenure of the floor has an uplink of its own, so that nothing meant for a l
 |---------------------------|---------------------------------------------------------------------------------------|
 | ingress raises LineLost   | the call is over; the outcome is the line's reason, unless we had decided to end it   |
 | jitter or egress crash    | the call is over, our fault                                                           |
+| a seat nears its limit    | a fresh session is opened beside it and goes on in its place: the caller hears nothing |
 | a seat is lost            | conversation ends with ModelLost; the floor goes to the script at once                |
 | the listener is lost      | opened again; meanwhile turns wait out their budget, or use the model's own transcript |
 | retriever crashes         | restarted with backoff; meanwhile turns are committed when their budget is spent      |

@@ -2,12 +2,11 @@
 
 import math
 
-import trio
-
 from engine.call.channels import Filler, FloorEnds
 from engine.call.record import CallRecord
+from engine.call.session_link import SessionLink
 from engine.fallback.prompts import Prompts
-from engine.messages import ToolCall, ToolCallRequested, ToolCallsCancelled, ToolResult, ToolStarted, Uplink
+from engine.messages import ToolCall, ToolCallRequested, ToolCallsCancelled, ToolResult, ToolStarted
 from engine.tenants.tenant import Tenant
 
 COMPANY_S = 3.5  # a wait that was announced may last so long, as in the script, until it is announced again
@@ -26,14 +25,14 @@ class ToolCalls:
         tenant: Tenant,
         record: CallRecord,
         ends: FloorEnds,
-        uplink: trio.MemorySendChannel[Uplink],
+        link: SessionLink,
         prompts: Prompts,
         filler: Filler,
     ) -> None:
         self._tenant = tenant
         self._record = record
         self._ends = ends
-        self._uplink = uplink
+        self._link = link
         self._prompts = prompts
         self._filler = filler
         self.pending: set[str] = set()
@@ -73,9 +72,13 @@ class ToolCalls:
                 )
                 self.pending.discard(call_id)
                 if call_id in self._asked:
-                    await self._uplink.send(event)
+                    await self._link.send(event)
         if not self.pending:
             self.company_at = math.inf
+
+    def forget_session(self) -> None:
+        """Another session serves now: it asked for none of these."""
+        self._asked.clear()
 
     def keep_company(self, now: float, *, aloud: bool) -> None:
         """What was asked for takes its time: say that we are still there, unless the caller is speaking."""

@@ -40,6 +40,7 @@ class GeminiLiveProvider:
         text_output=False,
         g711=False,
         interim_transcripts=True,
+        connection_limit_s=600.0,
     )
 
     def __init__(

@@ -4,6 +4,7 @@ A provider opens streams; a stream is one connection with one session on it. ``m
 a stream: it feeds ``Uplink`` messages in and turns what comes back into ``ModelEvent`` and ``PlayoutCommand``.
 """
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ class Capabilities:
         text_output: it can answer in text instead of sound.
         g711: it takes and gives mu-law at 8 kHz.
         interim_transcripts: it may say what it understands while the caller still speaks.
+        connection_limit_s: how long a connection lasts at most; a successor is ready before.
     """
 
     server_turn_events: bool
@@ -48,6 +50,7 @@ class Capabilities:
     text_output: bool
     g711: bool
     interim_transcripts: bool
+    connection_limit_s: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)

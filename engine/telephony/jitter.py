@@ -8,6 +8,7 @@ caller's first word is lost) and closes it when the turn is committed. Audio out
 Everything but ``run_jitter`` is called by the media plane or is a plain call of the floor's holder.
 """
 
+from collections import deque
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -30,6 +31,8 @@ from engine.messages import (
 )
 from engine.metrics import Metrics
 from engine.telephony.line import MediaLine
+
+TURN_WINDOWS = 300  # the longest turn, half a minute, in windows of 100 ms
 
 
 class CallerAudioGate:
@@ -56,6 +59,8 @@ class CallerAudioGate:
         self._windows = windows
         self._agent_sounding = agent_sounding
         self._metrics = metrics
+        # What went up of the turn, until it is answered: a successor may need it. The script's hold may be longer.
+        self._turn: deque[bytes] = deque(maxlen=TURN_WINDOWS)
         self.refused_windows = 0
 
     # --- for the floor's holder --------------------------------------------------------------------------------
@@ -65,10 +70,23 @@ class CallerAudioGate:
         self._windows.close()
         self._uplink = uplink
 
+    def reroute_to(self, uplink: trio.MemorySendChannel[Uplink]) -> None:
+        """Another session takes over: windows go there, open or closed as they are."""
+        self._uplink = uplink
+
+    def turn_so_far(self) -> bytes:
+        """What of the caller's turn went up, until ``forget_turn``; mu-law."""
+        return b"".join(self._turn)
+
+    def forget_turn(self) -> None:
+        """It has been answered: nobody needs to be told it again."""
+        self._turn.clear()
+
     def open(self, turn_id: int = 0) -> None:
         """Send the pre-roll, then windows as they fill. Harmless where it is open."""
         self._turn_id = turn_id
         if not self._windows.is_open:
+            self._turn.clear()
             self._let_listen(OpenTurn(turn_id))
             self._offer(self._windows.open())
 
@@ -121,6 +139,7 @@ class CallerAudioGate:
         if self._uplink is None or not mulaw:
             return
         window = CallerAudio(mulaw)
+        self._turn.append(mulaw)
         self._let_listen(window)
         try:
             self._uplink.send_nowait(window)

@@ -10,7 +10,7 @@ import trio.testing
 
 from engine.call.channels import FloorEnds
 from engine.call.conversation import Conversation
-from engine.call.desk import CallDesk, ConversationEnd
+from engine.call.desk import CallDesk, Wish
 from engine.call.record import CallRecord
 from engine.errors import ModelLost
 from engine.fallback.prompts import PromptLibrary, Prompts
@@ -64,12 +64,22 @@ class Gate:
 
     changes: list[str] = field(default_factory=list)
     after: Callable[[], int] = lambda: 0
+    rerouted_to: trio.MemorySendChannel[Uplink] | None = None
 
     def open(self, turn_id: int = 0) -> None:
         self.changes.append("open")
 
     def close(self) -> None:
         self.changes.append("close")
+
+    def turn_so_far(self) -> bytes:
+        return b"\x20" * 20_000
+
+    def forget_turn(self) -> None:
+        pass
+
+    def reroute_to(self, uplink: trio.MemorySendChannel[Uplink]) -> None:
+        self.rerouted_to = uplink
 
 
 @dataclass
@@ -87,7 +97,7 @@ class Talk:
     gate: Gate
     talk: Conversation = field(init=False)
     sounding: bool = False
-    end: ConversationEnd | None = None
+    end: Wish | None = None
     ended_at: float | None = None
     lost: ModelLost | None = None
     over: trio.Event = field(default_factory=trio.Event)

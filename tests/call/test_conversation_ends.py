@@ -5,12 +5,14 @@ import trio
 import trio.testing
 
 from engine.call.conversation import STILL_THERE
-from engine.call.deadlines import ASKED_TWICE, EXPIRY_MARGIN_S, LONGEST_TURN_S, SILENCE_S, WISH_S
-from engine.call.desk import AgentEnds, CallDesk, PersonWanted, SessionOver
+from engine.call.deadlines import ASKED_TWICE, LONGEST_TURN_S, SILENCE_S, WISH_S
+from engine.call.desk import AgentEnds, CallDesk, PersonWanted
 from engine.errors import ModelStalled
 from engine.messages import (
+    CallerAudio,
     CallerTranscript,
     KeyPressed,
+    OpenTurn,
     ResponseFinished,
     ResponseStarted,
     ResumeHandle,
@@ -18,11 +20,12 @@ from engine.messages import (
     Speak,
     ToolCallRequested,
     ToolResult,
+    Uplink,
     UsageReported,
     UtterancePlayed,
 )
 from engine.tenants.tenant import Person
-from tests.call.floor import commits, of, talking
+from tests.call.floor import commits, of, talking, waiting
 
 Clock = trio.testing.MockClock
 PERSON = Person(name="Ann", number="+15550100200")
@@ -128,43 +131,46 @@ async def test_a_wish_of_an_agent_that_never_stops_is_granted_when_patience_ends
 # --- a session that will be closed -----------------------------------------------------------------------------------
 
 
-async def test_a_session_that_must_end_is_left_at_the_next_quiet_moment(autojump_clock: Clock) -> None:
+async def test_nothing_is_owed_while_quiet_or_while_the_caller_speaks_but_not_while_an_answer_is_awaited(
+    autojump_clock: Clock,
+) -> None:
     async with talking() as talk:
-        await talk.owed()
-        await talk.tell(SessionExpiring(30.0))
-        assert not talk.over.is_set()
-        await talk.answers(talk.next_generation())
-        assert talk.end == SessionOver()
+        assert not talk.talk.owes_nothing
+        await talk.greeted()
+        assert (talk.talk.owes_nothing, talk.talk.open_turn) == (True, None)
+        await talk.starts()
+        assert (talk.talk.owes_nothing, talk.talk.open_turn) == (True, 1)
+        await talk.tell(CallerTranscript("okay", True))
+        await talk.stops()
+        assert (talk.talk.owes_nothing, talk.talk.open_turn) == (False, None)
+        generation = talk.next_generation()
+        await talk.tell(ResponseStarted(generation, trio.current_time()))
+        assert not talk.talk.owes_nothing
+        await talk.tell(ResponseFinished(generation))
+        assert talk.talk.owes_nothing, "what is still to be heard of it comes from the pacer"
 
 
-async def test_a_session_that_must_end_while_nobody_speaks_is_left_at_once(autojump_clock: Clock) -> None:
+async def test_an_expiring_session_is_told_to_whoever_renews_it(autojump_clock: Clock) -> None:
     async with talking() as talk:
         await talk.greeted()
         await talk.tell(SessionExpiring(30.0))
-        assert talk.end == SessionOver()
+        assert talk.talk.expiring.is_set()
+        assert not talk.over.is_set()
 
 
-@pytest.mark.parametrize(("left_s", "waits_s"), [(10.0, 10.0 - EXPIRY_MARGIN_S), (1.0, 0.0)])
-async def test_a_session_that_is_never_quiet_is_left_before_it_is_closed(
-    left_s: float, waits_s: float, autojump_clock: Clock
-) -> None:
+async def test_a_successor_is_told_what_the_caller_has_said_of_the_open_turn(autojump_clock: Clock) -> None:
     async with talking() as talk:
         await talk.greeted()
         await talk.starts()
-        told_at = trio.current_time()
-        await talk.tell(SessionExpiring(left_s))
-        await talk.over.wait()
-        assert talk.end == SessionOver()
-        assert talk.ended_at == pytest.approx(told_at + waits_s)
-
-
-async def test_a_wish_goes_before_a_session_that_must_end(autojump_clock: Clock) -> None:
-    async with talking() as talk:
-        await talk.owed()
-        talk.desk.request_end("bye")
-        await talk.tell(SessionExpiring(30.0))
-        await talk.answers(talk.next_generation())
-        assert talk.end == AgentEnds("bye")
+        uplink, told = trio.open_memory_channel[Uplink](64)
+        talk.talk.go_on_with(uplink)
+        assert talk.gate.rerouted_to is uplink
+        first, *pieces = list(waiting(told))
+        assert first == OpenTurn(1)
+        assert b"".join(piece.mulaw for piece in of(pieces, CallerAudio)) == talk.gate.turn_so_far()
+        await talk.tell(CallerTranscript("okay", True))
+        await talk.stops()
+        assert [commit.turn_id for commit in commits(list(waiting(told)))] == [1]
 
 
 # --- waiting for what may never come ---------------------------------------------------------------------------------

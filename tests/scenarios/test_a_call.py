@@ -92,8 +92,11 @@ async def test_a_session_that_must_end_is_succeeded_between_turns(
             [Listen(), Say(on.said[PARKING]), Listen(), Wait(2), Say(on.said[WHITENING]), Listen(), HangUp()]
         )
     assert call.said("script") == []
-    assert len(on.model.sessions) == 2
-    assert on.model.sessions[1].resumed
+    first, second = on.model.sessions
+    assert not second.resumed, "that would need the first to be closed before"
+    assert first.closed_at is not None
+    assert second.opened_at <= first.closed_at, "the successor was there before the first one left"
+    assert first.closed_code == 1000
     assert "Teeth whitening" in " ".join(call.said("agent"))
     assert find_clip(call.report.right, on.prompts.apology) is None
 

@@ -1,0 +1,72 @@
+"""The turn-keeper's way up to the session that serves it; it can be tied to a successor between two answers."""
+
+import trio
+
+from engine.errors import ModelStalled
+from engine.messages import CallerAudio, CommitTurn, OpenTurn, ReportHeard, Speak, ToolResult, Uplink
+from engine.telephony.jitter import CallerAudioGate
+
+PIECE_BYTES = 8000  # of a turn that is told again: a second in one message is what every provider takes
+
+NUDGE = "Please answer the caller's last words now."
+
+
+class SessionLink:
+    """Turn commands up, in order; the caller's windows follow the same way, past the turn-keeper."""
+
+    def __init__(self, uplink: trio.MemorySendChannel[Uplink], gate: CallerAudioGate) -> None:
+        self._uplink = uplink
+        self._gate = gate
+        self._nudged = False
+        self.answers_asked = 0  # a successor that was told the conversation before the last of these is out of date
+
+    async def open_turn(self, turn_id: int) -> None:
+        """The caller begins; their windows follow, the pre-roll first."""
+        await self._uplink.send(OpenTurn(turn_id))
+        self._gate.open(turn_id)
+
+    async def commit(self, commit: CommitTurn) -> None:
+        """Let the model answer."""
+        self._gate.close()
+        self._nudged = False
+        self.answers_asked += 1
+        await self._uplink.send(commit)
+
+    async def speak(self, turn_id: int, instruction: str) -> None:
+        """Let the model speak without a turn of the caller's."""
+        self.answers_asked += 1
+        await self._uplink.send(Speak(turn_id, instruction))
+
+    async def nudge(self, turn_id: int) -> None:
+        """The model ended its turn without a sound: ask once more.
+
+        Raises:
+            ModelStalled: it had been asked twice already.
+        """
+        if self._nudged:
+            raise ModelStalled("the model ended its turn twice without a sound")
+        self._nudged = True
+        await self.speak(turn_id, NUDGE)
+
+    def answered(self) -> None:
+        """The model has begun to answer."""
+        self._nudged = False
+        self._gate.forget_turn()
+
+    async def send(self, message: ToolResult | ReportHeard) -> None:
+        """Something that the session was waiting for, or should know."""
+        await self._uplink.send(message)
+
+    def tie_to(self, uplink: trio.MemorySendChannel[Uplink], *, open_turn: int | None) -> None:
+        """From now on this session serves; it is told what the caller has said of a turn that is open.
+
+        A plain call, so that no window can come between the turn told again and the rest of it. ``uplink`` is fresh:
+        it has room for the longest turn.
+        """
+        self._uplink = uplink
+        if open_turn is not None:
+            uplink.send_nowait(OpenTurn(open_turn))
+            told = self._gate.turn_so_far()
+            for at in range(0, len(told), PIECE_BYTES):
+                uplink.send_nowait(CallerAudio(told[at : at + PIECE_BYTES]))
+        self._gate.reroute_to(uplink)
