@@ -29,7 +29,9 @@ class CallContext:
 
     def __post_init__(self) -> None:
         offered = self.services.providers
-        self.providers = tuple(offered[name] for name in self.tenant.models if name in offered)
+        # Each model's own other endpoint comes before the tenant's next model.
+        names = [name for model in self.tenant.models for name in (model, f"{model}-backup")]
+        self.providers = tuple(offered[name] for name in names if name in offered)
 
     def note(self, what: str, text: str = "", **facts: object) -> None:
         """Add to the call's timeline, now."""

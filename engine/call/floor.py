@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import trio
 
+from engine.call.carrier_end import end_at_carrier, put_through
 from engine.call.context import CallContext
 from engine.call.conversation import Conversation
 from engine.call.desk import AgentEnds, PersonWanted
@@ -16,13 +17,11 @@ from engine.call.outcome import Outcome, Reason
 from engine.call.renewal import Chair, keep_renewed
 from engine.call.seat import UPLINK_QUEUED, Seat
 from engine.call.seating import Successor, first_seat, seek
-from engine.errors import CarrierError, ModelLost, first_of_kind
+from engine.errors import ModelLost, first_of_kind
 from engine.fallback.responder import HandedBack, SaidGoodbye, ScriptEnd, WantsPerson, run_responder
 from engine.fallback.steps import Opening
 from engine.log import get_logger
 from engine.messages import Cut, CutPlayout, Floor, Uplink
-from engine.tenants.tenant import Person
-from engine.wire import twiml
 
 LOSSES_TOLERATED = 4  # sessions lost in one call before the script keeps the floor to its end
 
@@ -39,7 +38,7 @@ async def hold_floor(call: CallContext) -> Outcome:
         outcome = await _hold_in_turn(call, seats)
         call.record.outcome = outcome
         seats.cancel_scope.cancel()
-    await _end_at_carrier(call, outcome)
+    await end_at_carrier(call, outcome)
     return outcome
 
 
@@ -53,7 +52,7 @@ async def _hold_in_turn(call: CallContext, seats: trio.Nursery) -> Outcome:
                 case AgentEnds(reason):
                     return Outcome.of(Reason.AGENT_ENDED, reason)
                 case PersonWanted(person):
-                    if (outcome := await _transfer(call, person)) is not None:
+                    if (outcome := await put_through(call, person)) is not None:
                         return outcome
                     seat, opening = None, Opening.NO_PERSON
                 case ModelLost() as lost:
@@ -77,7 +76,8 @@ async def _converse(call: CallContext, seats: trio.Nursery, seat: Seat) -> tuple
     The seat that is returned has been left.
     """
     call.record.sessions += 1
-    call.record.provider = seat.provider.name
+    if call.record.provider != seat.provider.name:
+        call.record.provider, call.record.handle = seat.provider.name, None  # a handle is its own provider's
     call.note("model", seat.provider.name, session=call.record.sessions, resumed=call.record.handle is not None)
     conversation = Conversation(
         tenant=call.tenant,
@@ -89,7 +89,7 @@ async def _converse(call: CallContext, seats: trio.Nursery, seat: Seat) -> tuple
         metrics=call.services.metrics,
     )
     instruction = going_on(call.record) if call.record.utterances else greeting(call.tenant)
-    call.ends.gate.route_to(seat.uplink)
+    call.ends.gate.route_to(seat.uplink, may_pause=True)
     chair = Chair(seat, conversation.say_filler)
     tenure: Tenure | None = None
     try:
@@ -176,43 +176,9 @@ async def _after_script(call: CallContext, end: ScriptEnd, successor: Successor)
         case SaidGoodbye(message):
             return Outcome.of(Reason.MESSAGE_TAKEN if message else Reason.SCRIPT_ENDED)
         case WantsPerson(person):
-            if (outcome := await _transfer(call, person)) is not None:
+            if (outcome := await put_through(call, person)) is not None:
                 return outcome
             # The caller chose a person over the model: do not go back to it, take a message.
             call.losses = LOSSES_TOLERATED
             async with trio.open_nursery() as no_seats:
                 return await _script(call, no_seats, Opening.NO_PERSON)
-
-
-# --- the end -----------------------------------------------------------------------------------------------------
-
-
-async def _transfer(call: CallContext, person: Person) -> Outcome | None:
-    """Put the caller through; None where the carrier would not, and the caller is still with us."""
-    carrier = call.services.carrier
-    call.note("transfer", person.name)
-    if carrier is None:
-        return None
-    outcome = Outcome.of(Reason.TRANSFERRED, person.name)
-    document = twiml.dial(number=person.number, action_url=call.services.dial_done_url)
-    try:
-        # Decided first: the stream's stop may come before the answer to our request.
-        call.record.outcome = outcome
-        await carrier.redirect_call(call.record.call_sid, document)
-    except CarrierError as error:
-        log.warning("the transfer failed", detail=str(error))
-        call.record.outcome = None
-        return None
-    return outcome
-
-
-async def _end_at_carrier(call: CallContext, outcome: Outcome) -> None:
-    # The outcome is on record by now: the stream's end must not look like a loss to the recovery endpoint.
-    carrier = call.services.carrier
-    if carrier is None or outcome.reason is Reason.TRANSFERRED:
-        return
-    try:
-        await carrier.end_call(call.record.call_sid)
-    except CarrierError as error:
-        # Closing the stream makes the carrier ask for recovery, which is answered with a hang-up.
-        log.warning("the carrier did not end the call", detail=str(error))

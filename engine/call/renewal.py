@@ -77,6 +77,7 @@ async def _renew(call: CallContext, seats: trio.Nursery, chair: Chair, conversat
             return
         else:
             seat.leave()
+            call.record.handle = None  # it may have been this one's; the session that serves will say its own again
             in_order = cycle(call.providers[first:] + call.providers[:first])
 
 

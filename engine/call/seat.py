@@ -29,12 +29,16 @@ class Attempt:
     pause_s: float
 
 
-def attempts(providers: tuple[ModelProvider, ...], handle: str | None) -> Iterator[Attempt]:
-    """Resume with the handle; else afresh; else the tenant's next provider; then around again, with growing pauses."""
+def attempts(providers: tuple[ModelProvider, ...], handle: str | None, of: str = "") -> Iterator[Attempt]:
+    """Resume with the handle; else afresh; else the tenant's next provider; then around again, with growing pauses.
+
+    Args:
+        handle: of a session with the provider named ``of``; no other can do anything with it.
+    """
     number = 0
     while providers:
-        for index, provider in enumerate(providers):
-            if number == 0 and index == 0 and handle is not None and provider.capabilities.resume:
+        for provider in providers:
+            if number < len(providers) and handle is not None and provider.name == of and provider.capabilities.resume:
                 yield Attempt(provider, handle, 0.0)
             yield Attempt(provider, None, PAUSES_S[min(number, len(PAUSES_S) - 1)])
             number += 1

@@ -24,14 +24,22 @@ class Successor:
 async def first_seat(call: CallContext, seats: trio.Nursery) -> Seat | None:
     """Open the first session of this line and wait for it a moment; None where the tenant has no model at all.
 
-    A call that comes back after its line broke is not made to wait: the script says so at once, while this opens.
+    A provider that refuses at once is followed by the next one. A call that comes back after its line broke is not
+    made to wait: the script says so at once, while this opens.
     """
-    if not call.providers:
-        return None
-    seat = take_seat(call, seats, call.providers[0], call.record.handle)
+    seat = None
     with trio.move_on_after(0 if call.record.utterances else OPENING_PATIENCE_S):
-        await seat.wait_settled()
+        for provider in call.providers:
+            if seat is not None:
+                note_refusal(call, seat, resumed=call.record.handle is not None)
+            seat = take_seat(call, seats, provider, _handle_for(call, provider))
+            if await seat.wait_settled():
+                break
     return seat
+
+
+def _handle_for(call: CallContext, provider: ModelProvider) -> str | None:
+    return call.record.handle if provider.name == call.record.provider else None
 
 
 def take_seat(
@@ -75,7 +83,7 @@ async def seek(call: CallContext, seats: trio.Nursery, successor: Successor, fir
             successor.found.set()
             return
         note_refusal(call, first, resumed=call.record.handle is not None)
-    for attempt in attempts(call.providers, call.record.handle):
+    for attempt in attempts(call.providers, call.record.handle, call.record.provider):
         await trio.sleep(attempt.pause_s)
         seat = take_seat(call, seats, attempt.provider, attempt.handle)
         if await seat.wait_settled():

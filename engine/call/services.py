@@ -23,7 +23,8 @@ class Services:
     """Shared by all calls of a process.
 
     Attributes:
-        providers: by the name used in a tenant's model order; a name without a provider is skipped.
+        providers: by the name used in a tenant's model order, and ``NAME-backup`` for another endpoint of the same;
+            a name without a provider is skipped.
         carrier: None where no REST credentials are configured; then calls end by closing the stream and letting the
             carrier's recovery request be answered with a hang-up, and nobody can be put through.
         dial_done_url: where the carrier reports the end of a transfer.

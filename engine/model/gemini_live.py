@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -17,6 +18,16 @@ from engine.wire import gemini_live as codec
 from engine.wire.gemini_live_events import ErrorFrame, Event, SetupComplete
 
 PATH = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
+CAPABILITIES: Final = Capabilities(
+    server_turn_events=False,  # it sends some, but not reliably
+    truncation=False,
+    forced_tool=False,
+    per_turn_context=True,
+    resume=True,
+    text_output=False,
+    g711=False,
+    interim_transcripts=True,
+)
 
 
 class GeminiLiveProvider:
@@ -26,22 +37,11 @@ class GeminiLiveProvider:
         url: ``ws://`` or ``wss://`` and a host; a path of it, as of a proxy, is kept.
         api_key: sent as a header.
         model: ``gemini-3.8-live``, say; with a slash in it, it is taken as it is.
+        name: as in a tenant's model order; another endpoint of the same service has a name of its own.
+        connection_s: how long the service keeps a connection.
         open_deadline_s: for everything from connecting to the service's word that the session is ready.
         ssl_context: for ``wss``; by default the system's authorities are trusted.
     """
-
-    name: Final = "gemini-live"
-    capabilities: Final = Capabilities(
-        server_turn_events=False,  # it sends some, but not reliably
-        truncation=False,
-        forced_tool=False,
-        per_turn_context=True,
-        resume=True,
-        text_output=False,
-        g711=False,
-        interim_transcripts=True,
-        connection_limit_s=600.0,
-    )
 
     def __init__(
         self,
@@ -49,12 +49,16 @@ class GeminiLiveProvider:
         api_key: str,
         model: str,
         *,
+        name: str = "gemini-live",
+        connection_s: float = 600.0,
         open_deadline_s: float = 4.0,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"ws", "wss"} or not parts.hostname:
             raise ConfigurationError(f"the model's URL must be ws://… or wss://… with a host, not {url!r}")
+        self.name = name
+        self.capabilities = replace(CAPABILITIES, connection_limit_s=connection_s)
         self._url = url.rstrip("/") + PATH
         self._headers = (("x-goog-api-key", api_key),)
         self._model = model

@@ -41,15 +41,16 @@ class FakeCarrier:
     ended: list[str] = field(default_factory=list)
     redirected: list[tuple[str, str]] = field(default_factory=list)
     on_redirect: Callable[[], None] = lambda: None
+    answers_after_s: float = 0.1
 
     async def end_call(self, call_sid: str) -> None:
-        await trio.sleep(0.1)
+        await trio.sleep(self.answers_after_s)
         self.ended.append(call_sid)
         if self.fails:
             raise CarrierError("no answer")
 
     async def redirect_call(self, call_sid: str, twiml: str) -> None:
-        await trio.sleep(0.1)
+        await trio.sleep(self.answers_after_s)
         self.redirected.append((call_sid, twiml))
         if self.fails:
             raise CarrierError("no answer")

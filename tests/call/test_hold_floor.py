@@ -7,6 +7,7 @@ import pytest
 import trio
 import trio.testing
 
+from engine.call.carrier_end import GOODBYE_PATIENCE_S, TRANSFER_PATIENCE_S
 from engine.call.outcome import OutcomeClass, Reason
 from engine.errors import ModelClosed, ModelRefused
 from engine.messages import ResumeHandle, ToolCallRequested
@@ -69,6 +70,33 @@ async def test_a_transfer_that_the_carrier_will_not_do_leaves_the_caller_with_us
         await call.until(lambda: "script" in call.kinds())
         assert call.record.utterances[-1].text == TENANT.script.no_person
         assert (await call.hang_up()).reason is Reason.CALLER_HUNG_UP
+
+
+async def test_a_carrier_that_does_not_answer_a_transfer_leaves_nobody_in_silence(autojump_clock: Clock) -> None:
+    async with on_call(wishes("transfer_call"), carrier=FakeCarrier(answers_after_s=60.0)) as call:
+        await call.quiet()
+        await call.say()
+        await call.until(lambda: "transfer" in call.kinds())
+        asked_at = trio.current_time()
+        await call.until(lambda: "transfer_failed" in call.kinds())
+        assert trio.current_time() - asked_at < TRANSFER_PATIENCE_S + 0.1
+        await call.until(lambda: call.record.floor == "script")
+        said = [moment for moment in call.record.timeline if moment.kind == "filler"]
+        assert [moment.text for moment in said] == list(TENANT.script.company)
+        assert (await call.hang_up()).reason is Reason.CALLER_HUNG_UP
+
+
+async def test_a_carrier_that_does_not_answer_a_goodbye_is_left_to_notice_the_end_of_the_stream(
+    autojump_clock: Clock,
+) -> None:
+    async with on_call(wishes("end_call", reason="all done"), carrier=FakeCarrier(answers_after_s=60.0)) as call:
+        await call.quiet()
+        await call.say()
+        await call.until(lambda: call.record.outcome is not None)
+        decided_at = trio.current_time()
+        outcome = await call.end()
+        assert trio.current_time() - decided_at < GOODBYE_PATIENCE_S + 0.5
+    assert outcome.reason is Reason.AGENT_ENDED
 
 
 # --- the model is lost -----------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ SETUP = SessionSetup(TENANT, "CA1")
 
 
 def planned(count: int, *providers: FakeModel, handle: str | None) -> list[Attempt]:
-    return list(itertools.islice(attempts(providers, handle), count))
+    return list(itertools.islice(attempts(providers, handle, "one"), count))
 
 
 def test_a_handle_is_tried_first_then_afresh_then_the_next_provider_and_around_with_growing_pauses() -> None:
@@ -45,6 +45,16 @@ def test_without_a_handle_or_without_the_means_to_use_it_the_plan_begins_afresh(
     forgetful = FakeModel("one", capabilities=replace(CAPABILITIES, resume=False))
     assert [attempt.handle for attempt in planned(2, one, handle=None)] == [None, None]
     assert [attempt.handle for attempt in planned(2, forgetful, handle="h")] == [None, None]
+
+
+def test_a_handle_is_for_its_own_provider_alone() -> None:
+    other, one = FakeModel("other"), FakeModel("one")
+    assert [(a.provider.name, a.handle) for a in planned(4, other, one, handle="h")] == [
+        ("other", None),
+        ("one", "h"),
+        ("one", None),
+        ("other", None),
+    ]
 
 
 def test_without_providers_there_is_nothing_to_try() -> None:
