@@ -16,6 +16,7 @@ taken to have begun so much later. Late echoes at one instant mean only that *th
 from collections import deque
 from typing import Final
 
+from engine.audio.echo import PlayedSound
 from engine.audio.g711 import SAMPLE_RATE_HZ
 
 _LATE_ECHOES: Final = 3
@@ -33,20 +34,24 @@ class CarrierQueue:
         """Samples that were taken back by ``clear`` before they were played."""
         self.slipped_s = 0.0
         """How long the carrier is known to have been silent while we thought that it played."""
+        self.played = PlayedSound()
+        """What it sounds like, for whoever must know our voice when it comes back from the line."""
         self._run_start = 0  # position at which the present run began
         self._run_at = 0.0  # and the instant
         self._quickest = float("inf")  # from when we thought a mark was reached to its echo
         self._excess: deque[tuple[float, float]] = deque(maxlen=_LATE_ECHOES)  # instant, and how much slower
 
-    def send(self, samples: int, now: float) -> None:
-        """So much was sent; a dry queue begins a new run."""
+    def send(self, mulaw: bytes, now: float) -> None:
+        """This was sent; a dry queue begins a new run."""
         if self.head(now) == self.sent:
             self._begin_run(now)
-        self.sent += samples
+        self.played.add(mulaw, self.dry_at(), now)
+        self.sent += len(mulaw)
 
     def clear(self, now: float) -> None:
         """The carrier was told to drop what it has not played."""
         self.cleared += self.sent - self.head(now)
+        self.played.clear(now)
         self._begin_run(now)
 
     def head(self, now: float) -> int:

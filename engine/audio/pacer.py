@@ -9,19 +9,24 @@ sound nor a model that speaks at 1x is ever held back. ::
                      |                                              |
                      +-------- cut(SOON) drops this --- cut(NOW) drops this too (Clear) -> CutReport
 
+``pause`` clears the carrier too, but drops nothing: ``resume`` goes on from where the caller had heard, a word's
+beginning earlier, unless a cut comes first and finds that position in its report.
+
 Every utterance ends in exactly one ``Played`` or one ``CutReport`` (one of which nothing ever came ends in neither).
 Generations are played in order; audio for one that ended, was cut or was overtaken by a newer one is stale: dropped
 and counted. Instants are seconds, sizes bytes of mu-law at 8 kHz.
 """
 
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from engine.audio.carrier_queue import CarrierQueue
 from engine.audio.g711 import BYTES_PER_MS, FRAME_BYTES, SAMPLE_RATE_HZ
+from engine.audio.marks import Marks
+from engine.audio.pacer_counts import PacerCounts
 from engine.audio.playout import Clear, CutHow, CutReport, Mark, Media, PacerStatistics, Played, Send
+from engine.audio.rewind import back_to_a_gap
 from engine.audio.utterance import Utterance
 from engine.errors import MisuseError
 
@@ -33,16 +38,6 @@ _AT_ONCE: Final = float("-inf")
 _NOTHING: Final[Sequence[Send]] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """A mark whose echo has not come back. ``position`` is on the carrier's axis."""
-
-    name: str
-    position: int
-    utterance: Utterance
-    is_end: bool
-
-
 class Pacer:
     """One call's playout.
 
@@ -50,28 +45,38 @@ class Pacer:
         lead_ms: how much may lie unplayed at the carrier.
         quantum_ms: how much goes in one message when there is no hurry; at most half the lead.
         backlog_ms: how much is kept here before ``push`` refuses.
+        step_back: how many bytes to say again after a pause, given the last that was heard.
 
     Raises:
         MisuseError: lead, quantum or backlog shorter than two, one and one frames of 20 ms.
     """
 
-    def __init__(self, lead_ms: int = 400, quantum_ms: int = 100, backlog_ms: int = 120_000) -> None:
+    def __init__(
+        self,
+        lead_ms: int = 400,
+        quantum_ms: int = 100,
+        backlog_ms: int = 120_000,
+        step_back: Callable[[bytes], int] = back_to_a_gap,
+    ) -> None:
         if lead_ms < 40 or quantum_ms < 20 or backlog_ms < 20:
             raise MisuseError(f"cannot pace with lead {lead_ms} ms, quantum {quantum_ms} ms, backlog {backlog_ms} ms")
         self._lead = lead_ms * BYTES_PER_MS
         quantum = min(quantum_ms * BYTES_PER_MS, self._lead // 2)
         self._quantum = quantum - quantum % FRAME_BYTES
         self._limit = backlog_ms * BYTES_PER_MS
+        self._step_back = step_back
         self._carrier = CarrierQueue()
+        self.played = self._carrier.played
         self._queue: deque[Utterance] = deque()  # not wholly sent; the first one is being sent
         self._playing: deque[Utterance] = deque()  # wholly sent; the end mark has not come back
-        self._marks: deque[_Waiting] = deque()
+        self._marks = Marks()
         self._clear_due = False
+        self._is_paused = False
         self._newest = -1
         self._cut_through = -1
         self._next_at = _NEVER
-        self._backlog = self._peak_backlog = self._cut = self._refused = self._stale = 0
-        self._underruns = self._underrun = self._longest_underrun = 0
+        self._backlog = 0
+        self._counts = PacerCounts()
 
     def push(self, generation: int, mulaw: bytes, now: float) -> int:  # noqa: ARG002 - all that changes state says when
         """Queue audio; how many bytes of it (its end) were refused because the backlog is full.
@@ -80,15 +85,15 @@ class Pacer:
         """
         utterance = self._speaking(generation)
         if utterance is None:
-            self._stale += len(mulaw)
+            self._counts.stale += len(mulaw)
             return 0
         room = max(0, self._limit - self._backlog)  # below zero after a clear gave audio back
         refused = max(0, len(mulaw) - room)
         accepted = mulaw[:room] if refused else mulaw
         utterance.add(accepted)
         self._backlog += len(accepted)
-        self._peak_backlog = max(self._peak_backlog, self._backlog)
-        self._refused += refused
+        self._counts.peak_backlog = max(self._counts.peak_backlog, self._backlog)
+        self._counts.refused += refused
         self._plan()
         return refused
 
@@ -106,9 +111,37 @@ class Pacer:
         will not be heard to its end, oldest first, once per generation.
         """
         self._cut_through = max(self._cut_through, through_generation)
+        self._is_paused = False  # what a pause was to decide is decided
         reports = self._cut_soon() if how is CutHow.SOON else self._cut_now(now)
         self._plan()
         return reports
+
+    def pause(self, now: float) -> bool:
+        """Fall silent at once, and keep all that has not been heard; False where there is nothing to be silent about.
+
+        Until ``resume`` or ``cut`` nothing is due; what is pushed waits. Pausing twice is pausing once.
+        """
+        heard_at = self._carrier.head(now)
+        everything = (*self._playing, *self._queue)
+        if self._is_paused or all(u.queued == u.heard(heard_at) for u in everything):
+            return False
+        done = [u for u in self._playing if u.heard(heard_at) == u.sent]
+        self._clear(done, [u for u in everything if u not in done], now)
+        self._is_paused = True
+        self._counts.pauses += 1
+        self._plan()
+        return True
+
+    def resume(self, now: float) -> float:  # noqa: ARG002 - as above
+        """Go on where the caller stopped hearing; how many ms of it they hear again. Harmless without a pause."""
+        if not self._is_paused:
+            return 0.0
+        self._is_paused = False
+        again = self._queue[0].step_back(self._step_back) if self._queue and self._queue[0].sent else 0
+        self._backlog += again
+        self._counts.repeated += again
+        self._plan()
+        return again / BYTES_PER_MS
 
     def due(self, now: float) -> Sequence[Send]:
         """What to send now, in this order; the same empty sequence whenever there is nothing."""
@@ -118,7 +151,7 @@ class Pacer:
         if self._clear_due:
             self._clear_due = False
             out.append(Clear())
-        while self._queue and self._advance(self._queue[0], now, out):
+        while self._queue and not self._is_paused and self._advance(self._queue[0], now, out):
             pass
         self._plan()
         return out
@@ -128,12 +161,9 @@ class Pacer:
 
         Names that are not waited for (cleared, unknown) are ignored.
         """
-        index = next((i for i, waiting in enumerate(self._marks) if waiting.name == name), None)
-        if index is None:
+        mark = self._marks.echoed(name)
+        if mark is None:
             return None
-        passed = [self._marks.popleft() for _ in range(index + 1)]
-        self._marks.extendleft(mark for mark in reversed(passed[:-1]) if mark.is_end)
-        mark = passed[-1]
         self._carrier.echoed(mark.position, now)
         self._plan()
         if not mark.is_end:
@@ -157,20 +187,7 @@ class Pacer:
 
     def statistics(self) -> PacerStatistics:
         """Counts since the beginning, and what waits now."""
-        return PacerStatistics(
-            sent_ms=self._carrier.sent / BYTES_PER_MS,
-            cleared_ms=self._carrier.cleared / BYTES_PER_MS,
-            cut_ms=self._cut / BYTES_PER_MS,
-            refused_ms=self._refused / BYTES_PER_MS,
-            stale_ms=self._stale / BYTES_PER_MS,
-            backlog_ms=self._backlog / BYTES_PER_MS,
-            peak_backlog_ms=self._peak_backlog / BYTES_PER_MS,
-            underruns=self._underruns,
-            underrun_ms=self._underrun / BYTES_PER_MS,
-            longest_underrun_ms=self._longest_underrun / BYTES_PER_MS,
-            slipped_ms=self._carrier.slipped_s * 1000,
-            marks_waiting=len(self._marks),
-        )
+        return self._counts.statistics(self._carrier, backlog=self._backlog, marks_waiting=len(self._marks))
 
     def _speaking(self, generation: int) -> Utterance | None:
         """The utterance that audio of this generation belongs to; None where it is over."""
@@ -195,12 +212,13 @@ class Pacer:
         if utterance.start is not None:
             self._note_underrun(now)
         before = utterance.sent
-        out.append(Media(utterance.take(size, carrier.sent)))
+        mulaw = utterance.take(size, carrier.sent)
+        out.append(Media(mulaw))
         self._backlog -= utterance.sent - before
-        carrier.send(size, now)
+        carrier.send(mulaw, now)
         utterance.forget(carrier.head(now))
         if utterance.sent - utterance.marked >= _MARK_EVERY and not (utterance.ended and not utterance.unsent):
-            self._mark(utterance, out, is_end=False)
+            out.append(self._marks.ask(utterance, carrier.sent, is_end=False))
         return True
 
     def _most_unplayed(self, utterance: Utterance, size: int) -> int:
@@ -208,25 +226,19 @@ class Pacer:
         return self._lead - size if size == self._quantum or utterance.ended else self._quantum
 
     def _finish(self, utterance: Utterance, out: list[Send]) -> bool:
-        self._mark(utterance, out, is_end=True)
+        out.append(self._marks.ask(utterance, self._carrier.sent, is_end=True))
         self._playing.append(self._queue.popleft())
         return True
-
-    def _mark(self, utterance: Utterance, out: list[Send], *, is_end: bool) -> None:
-        name = utterance.next_mark(end=is_end)
-        out.append(Mark(name))
-        self._marks.append(_Waiting(name, self._carrier.sent, utterance, is_end))
 
     def _note_underrun(self, now: float) -> None:
         gap = round((now - self._carrier.dry_at()) * SAMPLE_RATE_HZ)
         if gap > 0:
-            self._underruns += 1
-            self._underrun += gap
-            self._longest_underrun = max(self._longest_underrun, gap)
+            self._counts.ran_dry(gap)
 
     def _cut_soon(self) -> list[CutReport]:
         # What was sent whole, its end included, is left alone: it will be heard.
-        victims = [u for u in self._queue if self._is_cut(u) and (u.unsent or not u.ended)]
+        # So is what was cut like this before, though a pause took it back meanwhile: it has been reported.
+        victims = [u for u in self._queue if self._is_cut(u) and not u.cut and (u.unsent or not u.ended)]
         reports = [self._report(utterance, utterance.sent) for utterance in victims if utterance.queued]
         for utterance in victims:
             self._backlog -= utterance.unsent
@@ -262,20 +274,21 @@ class Pacer:
             utterance.rewind(utterance.heard(heard_at))
             self._backlog += before - utterance.sent
         self._playing, self._queue = deque(done), deque(newer)
-        self._marks = deque(mark for mark in self._marks if mark.utterance in done)
+        self._marks.keep_only(done)
 
     def _is_cut(self, utterance: Utterance) -> bool:
         return utterance.generation <= self._cut_through
 
     def _report(self, utterance: Utterance, heard: int) -> CutReport:
-        self._cut += utterance.queued - heard
-        return CutReport(utterance.generation, heard / BYTES_PER_MS, utterance.queued / BYTES_PER_MS)
+        heard = max(heard, utterance.reached)
+        self._counts.cut += utterance.queued - heard
+        return CutReport(utterance.generation, heard / BYTES_PER_MS, utterance.queued / BYTES_PER_MS, utterance.ended)
 
     def _plan(self) -> None:
         """Work out when ``due`` has something next, so that asking in vain costs one comparison."""
         if self._clear_due:
             self._next_at = _AT_ONCE
-        elif not self._queue:
+        elif self._is_paused or not self._queue:
             self._next_at = _NEVER
         else:
             utterance = self._queue[0]

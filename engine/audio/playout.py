@@ -44,11 +44,15 @@ class Played:
 
 @dataclass(frozen=True, slots=True)
 class CutReport:
-    """Of this generation's ``queued_ms``, ``heard_ms`` were heard, or will be before the carrier falls silent."""
+    """Of this generation's ``queued_ms``, ``heard_ms`` were heard, or will be before the carrier falls silent.
+
+    ``whole``: what was queued is all that there was to be of it.
+    """
 
     generation: int
     heard_ms: float
     queued_ms: float
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,8 @@ class PacerStatistics:
         refused_ms: audio refused because the backlog was full.
         stale_ms: audio dropped because its generation was over.
         backlog_ms: audio accepted and not yet sent.
+        pauses: how often it fell silent and kept what was to come.
+        repeated_ms: audio said twice after such a pause.
         slipped_ms: silence at the carrier that marks told of afterwards: audio was stuck on its way.
     """
 
@@ -77,3 +83,5 @@ class PacerStatistics:
     longest_underrun_ms: float
     slipped_ms: float
     marks_waiting: int
+    pauses: int = 0
+    repeated_ms: float = 0.0

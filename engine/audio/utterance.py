@@ -1,11 +1,14 @@
 """One generation's audio on its way out: how much was queued, sent and heard. The pacer's bookkeeping."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 from engine.audio.g711 import BYTES_PER_MS, FRAME_BYTES
+from engine.audio.rewind import LONGEST_MS
 
 _FORGET_AFTER: Final = 1000 * BYTES_PER_MS  # heard audio is dropped in pieces of a second
+_KEPT: Final = LONGEST_MS * BYTES_PER_MS  # of what was heard: it may be said again
 
 
 @dataclass(slots=True, eq=False)
@@ -22,6 +25,7 @@ class Utterance:
         sent: of them, those given to the carrier.
         marks: how many periodic marks were asked for; their names are never used twice.
         marked: ``sent`` at the last mark.
+        reached: how far the caller had heard it when it last was rewound; said again or not, that stays heard.
         rewinds: how often it had to be sent again from where it was heard.
         start: the place of its first byte on the carrier's axis; None where the next byte to send decides.
     """
@@ -33,6 +37,7 @@ class Utterance:
     sent: int = 0
     marks: int = 0
     marked: int = 0
+    reached: int = 0
     rewinds: int = 0
     start: int | None = None
     _audio: bytearray = field(default_factory=bytearray)
@@ -73,7 +78,7 @@ class Utterance:
 
     def forget(self, position: int) -> None:
         """Drop what has long been heard."""
-        heard = self.heard(position)
+        heard = self.heard(position) - _KEPT
         if heard - self._forgotten >= _FORGET_AFTER:
             del self._audio[: heard - self._forgotten]
             self._forgotten = heard
@@ -81,8 +86,20 @@ class Utterance:
     def rewind(self, heard: int) -> None:
         """Send again all that lies behind ``heard``."""
         self.sent = self.marked = heard
+        self.reached = max(self.reached, heard)
         self.rewinds += 1
         self.start = None
+
+    def step_back(self, how_far: Callable[[bytes], int]) -> int:
+        """After a rewind: say again as much as ``how_far`` finds good, given the last of what was heard.
+
+        Returns the bytes. However often it is interrupted, it never falls further behind ``reached`` than once.
+        """
+        farthest = max(self._forgotten, self.reached - _KEPT)
+        back = how_far(bytes(self._audio[farthest - self._forgotten : self.sent - self._forgotten]))
+        self.sent -= back
+        self.marked = self.sent
+        return back
 
     def drop_unsent(self) -> None:
         """Nothing more of it will be sent."""

@@ -1,26 +1,41 @@
 """Frames into windows for the model, with a pre-roll for the sounds before speech was certain."""
 
+from typing import Final
+
 from engine.audio.g711 import BYTES_PER_MS
 from engine.errors import MisuseError
 
+PREROLL_MS: Final = 400
+"""Enough for what comes before an onset of the ordinary kind is certain, and for the turn-keeper to open."""
+
 
 class WindowBuilder:
-    """Closed, it remembers the last ``preroll_ms``; open, it hands out windows of exactly ``window_ms``.
+    """Closed, it remembers the last ``keep_ms``; open, it hands out windows of exactly ``window_ms``.
+
+    ``preroll_ms`` of what it remembers are given when it opens, or as much more as it is told; ``keep_ms`` is the same
+    where nothing is said.
 
     No byte is given twice or lost between ``open`` and ``close``: what was left in a window that ``close`` found
     unfinished is the beginning of the next pre-roll.
 
     Raises:
-        MisuseError: no window length, a negative pre-roll, a frame longer than a window, or ``open`` when open.
+        MisuseError: no window length, a negative pre-roll, less kept than that, a frame longer than a
+            window, or ``open`` when open.
     """
 
-    def __init__(self, window_ms: int = 100, preroll_ms: int = 400) -> None:
-        if window_ms <= 0 or preroll_ms < 0:
+    def __init__(self, window_ms: int = 100, preroll_ms: int = PREROLL_MS, keep_ms: int | None = None) -> None:
+        if window_ms <= 0 or preroll_ms < 0 or (keep_ms is not None and keep_ms < preroll_ms):
             raise MisuseError(f"a window of {window_ms} ms after a pre-roll of {preroll_ms} ms cannot be built")
         self._window = window_ms * BYTES_PER_MS
         self._preroll = preroll_ms * BYTES_PER_MS
+        self._keep = self._preroll if keep_ms is None else keep_ms * BYTES_PER_MS
         self._held = bytearray()  # the pre-roll when closed, the unfinished window when open
         self._open = False
+
+    @property
+    def keep_ms(self) -> int:
+        """How much it remembers at most."""
+        return self._keep // BYTES_PER_MS
 
     @property
     def is_open(self) -> bool:
@@ -35,15 +50,22 @@ class WindowBuilder:
         held += frame
         if self._open:
             return self._cut(self._window) if len(held) >= self._window else None
-        if len(held) > self._preroll:
-            del held[: len(held) - self._preroll]
+        if len(held) > self._keep:
+            del held[: len(held) - self._keep]
         return None
 
-    def open(self) -> bytes:
-        """Begin windows with the next frame, and give the pre-roll: at most ``preroll_ms``, empty if nothing came."""
+    def open(self, at_least_ms: int = 0) -> bytes:
+        """Begin windows with the next frame, and give the pre-roll, empty if nothing came.
+
+        Args:
+            at_least_ms: how far back it must reach where ``preroll_ms`` is too short for what has begun.
+        """
         if self._open:
             raise MisuseError("the windows are open already")
         self._open = True
+        wanted = max(self._preroll, at_least_ms * BYTES_PER_MS)
+        if len(self._held) > wanted:
+            del self._held[: len(self._held) - wanted]
         return self._cut(len(self._held))
 
     def flush(self) -> bytes | None:
@@ -53,8 +75,8 @@ class WindowBuilder:
     def close(self) -> None:
         """Back to remembering. Closing twice does nothing."""
         self._open = False
-        if len(self._held) > self._preroll:
-            del self._held[: len(self._held) - self._preroll]
+        if len(self._held) > self._keep:
+            del self._held[: len(self._held) - self._keep]
 
     def _cut(self, size: int) -> bytes:
         piece = bytes(self._held[:size])

@@ -17,16 +17,9 @@ from dataclasses import dataclass
 import trio
 
 from engine.errors import WebSocketFault
-from engine.sim.carrier_wire import (
-    BINARY_FRAME,
-    CarrierWire,
-    ClearSent,
-    MarkSent,
-    MediaSent,
-    WireFault,
-    audio_fault,
-)
+from engine.sim.carrier_wire import BINARY_FRAME, CarrierWire, ClearSent, MarkSent, MediaSent, WireFault, audio_fault
 from engine.sim.debugger import Debugger
+from engine.sim.echo import EchoPath
 from engine.sim.frame_clock import FrameClock
 from engine.sim.handset import Handset, StreamRecording
 from engine.sim.hearing import BYTES_PER_MS, FRAME_BYTES, SILENCE
@@ -51,10 +44,14 @@ class PhoneOptions:
     Attributes:
         chunk_bytes: sizes of media messages, in turn; a carrier promises none.
         slow_reader_bytes_per_s: read no faster than this (None: as it comes).
+        echo: of what the caller hears, in what is sent; the recording of the caller's mouth is without.
+        starts: how often ``start`` is sent.
     """
 
     chunk_bytes: tuple[int, ...] = (FRAME_BYTES,)
     slow_reader_bytes_per_s: float | None = None
+    echo: EchoPath | None = None
+    starts: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +88,7 @@ class Phone:
         self._clock = FrameClock(now, options.chunk_bytes)
         self._codec = WebSocketCodec(Role.CLIENT, max_message=LARGEST_MESSAGE)
         self._outbox = Outbox(sock)
+        self._echo = options.echo
         self.playback = Playback(now)
         self._started_at = now
         self._spoken = bytearray()
@@ -104,7 +102,8 @@ class Phone:
         self._hung_up: Ending | None = None
         plane.add(self)
         handset.attach(self, now)
-        self._write(self._codec.text(wire.connected()) + self._codec.text(wire.start(parameters)))
+        starts = (self._codec.text(wire.start(parameters)) for _ in range(options.starts))
+        self._write(self._codec.text(wire.connected()) + b"".join(starts))
         if leftover:
             self._receive(leftover, now)
 
@@ -190,7 +189,10 @@ class Phone:
             if not self._spoken:
                 self._spoken += SILENCE * (self._clock.first_timestamp_ms * BYTES_PER_MS)
             mulaw = self._handset.take(chunk.size, self._started_at + chunk.timestamp_ms / 1000)
-            self._spoken += mulaw or SILENCE * chunk.size
+            voice = mulaw or SILENCE * chunk.size
+            self._spoken += voice
+            if self._echo is not None:
+                voice = mulaw = self._echo.mix(voice, chunk.timestamp_ms, self.playback.between)
             leaves_at = self._route.media(chunk.due_at)
             if leaves_at is None:
                 self._wire.skip_chunk()
@@ -199,7 +201,7 @@ class Phone:
                 self.discarded_chunks += 1
                 self._debugger.note_once(31930, "the server reads too slowly: caller audio thrown away", now)
             else:
-                payload = mulaw if mulaw is not None or chunk.size == FRAME_BYTES else SILENCE * chunk.size
+                payload = mulaw if chunk.size == FRAME_BYTES else voice  # None is a frame of silence
                 self._send(self._wire.media(payload, int(chunk.timestamp_ms)), leaves_at, now)
 
     def _control(self, message: bytes, now: float) -> None:

@@ -125,6 +125,13 @@ class Playback:
         head = self._index(now)
         return bytes(self._timeline[:head]).ljust(head, SILENCE)
 
+    def between(self, since: int, until: int) -> bytes:
+        """What is in the ear from one offset to another (bytes since the stream began), silence where nothing is."""
+        first = max(0, since)
+        return SILENCE * (min(until, 0) - min(since, 0)) + bytes(self._timeline[first : max(0, until)]).ljust(
+            max(0, until) - first, SILENCE
+        )
+
     def statistics(self, now: float) -> PlaybackStatistics:
         """Counts up to now; dry stretches that no mark has explained yet count as underruns."""
         unexplained = [gap_ms for gap_ms, _ in self._unjudged]

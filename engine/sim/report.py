@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from engine.sim.carrier_call import HowEnded, LiveCall
 from engine.sim.debugger import PROTOCOL_CODES, DebuggerEntry
-from engine.sim.handset import Handset, Said, StaticSound
+from engine.sim.handset import Handset, Said, StaticSound, StreamRecording
 from engine.sim.hearing import BYTES_PER_MS, SILENCE, Interval, longest_gap, sound_intervals
 
 
@@ -70,6 +70,7 @@ class PhoneReport:
         said: what the caller said, with instants in ms.
         agent_sound: when the agent sounded.
         duplicate_agreed: with a duplicated webhook: were both answers the same?
+        stream_spans: when each stream was up, in ms.
     """
 
     call_sid: str
@@ -95,6 +96,7 @@ class PhoneReport:
     left: bytes
     right: bytes
     duplicate_agreed: bool | None = None
+    stream_spans: tuple[Interval, ...] = ()
 
     @property
     def underruns(self) -> int:
@@ -143,11 +145,17 @@ def report_call(call: LiveCall, *, ended_at: float, duplicate_agreed: bool | Non
         left=left,
         right=right,
         duplicate_agreed=duplicate_agreed,
+        stream_spans=tuple(_span(stream, handset) for stream in handset.streams),
     )
 
 
 def _ms(at: float, handset: Handset) -> float:
     return (at - handset.began_at) * 1000
+
+
+def _span(stream: StreamRecording, handset: Handset) -> Interval:
+    began = _ms(stream.started_at, handset)
+    return began, began + len(stream.right) / BYTES_PER_MS
 
 
 def _on_call_clock(said: Said, began_at: float) -> Said:

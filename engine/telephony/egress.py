@@ -4,12 +4,13 @@ The pacer (pure) decides what is due; the media plane asks it every tick; this a
 channel, one command at a time, whoever holds the floor.
 """
 
+import math
 import sys
 from collections.abc import Callable, Sequence
 
 import trio
 
-from engine.audio.pacer import CutHow, CutReport, Pacer, PacerStatistics, Send
+from engine.audio.pacer import CutHow, CutReport, Pacer, PacerStatistics, Played, Send
 from engine.messages import (
     Cut,
     CutPlayout,
@@ -24,7 +25,12 @@ from engine.metrics import Metrics
 from engine.telephony.line import MediaLine
 
 EVERY_GENERATION = sys.maxsize
+HOLD_S = 0.5  # for a floor's holder to take back what was paused, once it is certain that the caller speaks
 _HOW = {Cut.NOW: CutHow.NOW, Cut.SOON: CutHow.SOON}
+
+
+def _ignore(_: object) -> None:
+    """The default for what nobody wants to be told."""
 
 
 class Playout:
@@ -37,8 +43,28 @@ class Playout:
         inbox: trio.MemorySendChannel[FloorEvent],
         on_cut: Callable[[CutReport], None],
         metrics: Metrics,
+        longest_pause_s: float = 1.0,
+        on_played: Callable[[Played], None] = _ignore,
+        on_resume: Callable[[float], None] = _ignore,
     ) -> None:
-        """``on_cut`` learns at once what was heard of an utterance, whoever holds the floor by then."""
+        """Silent until told to play.
+
+        Args:
+            pacer: the pure part.
+            inbox: of whoever holds the floor.
+            on_cut: learns at once what was heard of an utterance, whoever holds the floor by then.
+            metrics: of the process.
+            longest_pause_s: a pause that nobody has ended by then ends by itself: it must never become dead air.
+            on_played: learns at once which utterance was heard to its end.
+            on_resume: learns for how many seconds the agent had paused when it goes on.
+        """
+        self.played = pacer.played
+        self.send_now: Callable[[float], None] = _ignore
+        """Set by egress: what is due goes out at once, not on the next tick."""
+        self._pause_s = longest_pause_s
+        self._on_played = on_played
+        self._on_resume = on_resume
+        self._paused_at = self._paused_until = math.inf
         self._pacer = pacer
         self._inbox = inbox
         self._on_cut = on_cut
@@ -46,17 +72,38 @@ class Playout:
 
     def due(self, now: float) -> Sequence[Send]:
         """What to send now."""
+        if now >= self._paused_until:
+            self._go_on(now)
         return self._pacer.due(now)
 
     def on_mark(self, name: str, now: float) -> None:
         """The carrier echoed a mark: an utterance may have been heard to its end."""
         played = self._pacer.on_mark(name, now)
         if played is not None:
+            self._on_played(played)
             self._tell(UtterancePlayed(played.generation, played.heard_ms))
 
     def is_sounding(self, now: float) -> bool:
-        """Is the caller hearing us, or about to, as far as we can know?"""
+        """Is the caller hearing us, or about to, as far as we can know? While paused we have the floor still."""
         return self._pacer.ahead_ms(now) > 0
+
+    def pause(self, now: float) -> None:
+        """The caller may be interrupting: fall silent, keep everything."""
+        if self._pacer.pause(now):
+            self._paused_at, self._paused_until = now, now + self._pause_s
+            self.send_now(now)
+
+    def hold(self, now: float) -> None:
+        """The caller does interrupt: be silent until it is said what to cut, though not for long."""
+        self.pause(now)
+        if self._paused_at < math.inf:
+            self._paused_until = now + HOLD_S
+
+    def resume(self, now: float) -> None:
+        """The caller did not interrupt: go on from where they heard us last. Harmless without a pause."""
+        if self._paused_at < math.inf:
+            self._go_on(now)
+            self.send_now(now)
 
     def apply(self, command: PlayoutCommand, now: float) -> None:
         """Take one command of the floor's holder."""
@@ -66,12 +113,19 @@ class Playout:
             case EndUtterance(generation):
                 self._pacer.end(generation)
             case CutPlayout(through, how):
+                self._paused_at = self._paused_until = math.inf
                 for report in self._pacer.cut(through, _HOW[how], now):
                     self._cleared(report)
 
     def statistics(self) -> PacerStatistics:
         """The pacer's counts."""
         return self._pacer.statistics()
+
+    def _go_on(self, now: float) -> None:
+        paused_s = now - self._paused_at
+        self._paused_at = self._paused_until = math.inf
+        self._pacer.resume(now)
+        self._on_resume(paused_s)
 
     def _cleared(self, report: CutReport) -> None:
         self._on_cut(report)
@@ -93,6 +147,7 @@ async def run_egress(
 ) -> None:
     """Feed the playout until every holder of the floor has let go of its channel end."""
     line.attach_outbound(playout)
+    playout.send_now = line.send_due
     try:
         async with commands:
             async for command in commands:

@@ -20,12 +20,12 @@ import trio
 from engine.audio.pacer import Clear, Mark, Media, Send
 from engine.errors import LineLost, MediaStreamFault, WebSocketFault
 from engine.metrics import Metrics
+from engine.telephony.intake import Intake
 from engine.telephony.outbox import Outbox, OutboxBroken
 from engine.telephony.plane import MediaPlane
 from engine.wire import twilio_media as media
 from engine.wire.websocket import BINARY, CLOSE, PING, TEXT, Role, WebSocketCodec, parse_close
 
-RECEIVE_BYTES = 65536
 LARGEST_MESSAGE = 4 * media.MAX_MESSAGE  # up to here a message too large is counted and survived; no memory for more
 SILENT_S = 10.0  # frames come every 20 ms even in silence; gaps to 5 s are survived, this long is half-open
 FAULTS_TOLERATED = 20
@@ -78,8 +78,9 @@ class MediaLine:
         self._outbound: OutboundPart | None = None
         self._early: deque[tuple[int, bytes]] = deque(maxlen=EARLY_FRAMES)
         self._outbox = Outbox(sock)
-        self._faults = self._received = 0
+        self._faults = 0
         self._last_received_at = trio.current_time()
+        self._intake = Intake(sock, self._last_received_at)
         self._controls_send, self.controls = trio.open_memory_channel[media.Dtmf](KEYS_QUEUED)
         self._start: media.Start | None = None
         self._lost: LineLost | None = None
@@ -148,7 +149,8 @@ class MediaLine:
 
     def statistics(self) -> LineStatistics:
         """A snapshot."""
-        return LineStatistics(self._received, self._outbox.sent_bytes, self._outbox.backlog_bytes, self._faults)
+        out = self._outbox
+        return LineStatistics(self._intake.received_bytes, out.sent_bytes, out.backlog_bytes, self._faults)
 
     def end(self, lost: LineLost) -> None:
         """End the line from outside the plane (the carrier told us by another way that the call is over)."""
@@ -163,18 +165,15 @@ class MediaLine:
     def on_readable(self, now: float) -> None:
         """Read once: what a line has sent since the last tick fits into one read."""
         try:
-            data = self._socket.recv(RECEIVE_BYTES)
-        except (BlockingIOError, InterruptedError):
-            return
+            data = self._intake.read(now)
         except OSError as error:
             self._peer_gone(LineLost("broken", error.strerror or "reset"))
             return
-        if not data:
+        if data:
+            self._last_received_at = now
+            self._receive(data, now)
+        elif data is not None:
             self._peer_gone(LineLost("broken", "the connection ended without a close"))
-            return
-        self._received += len(data)
-        self._last_received_at = now
-        self._receive(data, now)
 
     def on_tick(self, now: float) -> None:
         """Send what is due, let the buffer run on, and notice a peer that has fallen silent."""

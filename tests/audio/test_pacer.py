@@ -125,7 +125,7 @@ def test_cut_now_gives_back_what_the_clear_took_from_a_newer_generation() -> Non
     pacer.push(2, sound(100, 2), 0.0)
     pacer.end(2)
     assert sizes(pacer.due(0.0)) == [100, "u1:end", 100, "u2:end"]
-    assert pacer.cut(1, CutHow.NOW, 0.04) == [CutReport(1, 40.0, 100.0)]
+    assert pacer.cut(1, CutHow.NOW, 0.04) == [CutReport(1, 40.0, 100.0, whole=True)]
     assert pacer.due(0.04) == [Clear(), Media(sound(100, 2)), Mark("u2:end1")]
     assert pacer.on_mark("u2:end", 0.05) is None  # the clear's own echo
     assert pacer.on_mark("u2:end1", 0.14) == Played(2, 100.0)

@@ -1,4 +1,7 @@
-"""The pacer against a carrier that plays byte by byte, under Hypothesis: each byte played, cut or refused, in order."""
+"""The pacer against a carrier that plays byte by byte, under Hypothesis: each byte played, cut or refused, in order.
+
+After a pause some bytes are played again: how many, the test says, and it walks through what was played accordingly.
+"""
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -32,18 +35,25 @@ class PacerMachine(RuleBasedStateMachine):
         self.frozen: dict[int, int] = {}  # generation cut now -> what had been played of it
         self.cut_through = -1
         self.refused = self.stale = 0
+        self.paused_at: int | None = None  # how much had been played when it fell silent
+        self.again = 0  # bytes to say again at the next resume
+        self.steps_back: dict[int, int] = {}  # bytes played when it went on -> bytes said again from there
+        self.farthest: dict[int, int] = {}  # per generation
 
     @initialize(lead=st.sampled_from([60, 200, 400]), quantum=st.sampled_from([20, 100]))
     def begin(self, lead: int, quantum: int) -> None:
         self.lead = lead
-        self.pacer = Pacer(lead_ms=lead, quantum_ms=quantum, backlog_ms=2000)
+        self.pacer = Pacer(
+            lead_ms=lead, quantum_ms=quantum, backlog_ms=2000, step_back=lambda heard: min(len(heard), self.again)
+        )
 
     @property
     def now(self) -> float:
         return self.ms / 1000
 
     def heard(self, generation: int) -> int:
-        return sum(byte != 255 and byte // 5 == generation for byte in self.carrier.played)
+        self.order_holds_and_nothing_is_skipped()
+        return self.farthest.get(generation, 0)
 
     def ask(self) -> None:
         deadline = self.pacer.next_deadline()
@@ -125,12 +135,35 @@ class PacerMachine(RuleBasedStateMachine):
             if how is CutHow.NOW:
                 assert report.heard_ms * 8 == self.heard(report.generation)
             self.reports[report.generation] = report
+        self.paused_at = None
         self.closed |= set(range(through + 1))
         if through == self.generation:
             self.generation += 1
         if how is CutHow.NOW:
             self.frozen.update({g: self.heard(g) for g in range(self.cut_through + 1)})
             self.ask()
+
+    @rule()
+    def pause(self) -> None:
+        ahead_ms = self.pacer.ahead_ms(self.now)
+        paused = self.pacer.pause(self.now)
+        assert not paused or (ahead_ms > 0 and self.paused_at is None)
+        assert paused or self.paused_at is not None or ahead_ms < 20, "more than what fills a last frame"
+        if paused:
+            self.ask()
+            self.paused_at = len(self.carrier.played)
+            assert self.carrier.unplayed == 0
+
+    @rule(again=st.sampled_from([0, 80, 800, 2000, 5000]))
+    def resume(self, again: int) -> None:
+        self.again = again
+        stepped_back = self.pacer.resume(self.now) * 8
+        assert stepped_back <= min(again, 2000)
+        assert not stepped_back or self.paused_at is not None
+        if stepped_back:
+            self.steps_back[len(self.carrier.played)] = int(stepped_back)
+        self.paused_at = None
+        self.ask()
 
     @precondition(lambda self: self.generation < 40)
     @rule(sizes=st.lists(st.sampled_from([60, 160, 480, 1000]), min_size=2, max_size=4))
@@ -161,12 +194,24 @@ class PacerMachine(RuleBasedStateMachine):
     def order_holds_and_nothing_is_skipped(self) -> None:
         expected: dict[int, int] = {}
         last = -1
-        for byte in bytes(self.carrier.played).replace(b"\xff", b""):
+        for offset, byte in enumerate(self.carrier.played):
+            if offset in self.steps_back:
+                expected[last] -= self.steps_back[offset]
+            if byte == 255:
+                continue
             generation, index = divmod(byte, 5)
             assert index == expected.get(generation, 0) % 5
             expected[generation] = expected.get(generation, 0) + 1
+            self.farthest[generation] = max(self.farthest.get(generation, 0), expected[generation])
             assert generation >= last
             last = generation
+
+    @invariant()
+    def a_pause_is_silent_and_keeps_the_floor(self) -> None:
+        if self.paused_at is not None:
+            assert len(self.carrier.played) == self.paused_at
+            assert self.pacer.ahead_ms(self.now) > 0
+            assert self.pacer.next_deadline() is None
 
     @invariant()
     def nothing_of_a_cut_generation_is_heard_after_the_cut(self) -> None:
@@ -186,7 +231,7 @@ class PacerMachine(RuleBasedStateMachine):
         if not hasattr(self, "pacer"):
             return
         self.end()
-        self.ask()
+        self.resume(0)
         while self.carrier.queue or self.pacer.next_deadline() is not None:
             self.wait(4)
         for generation in self.opened:

@@ -19,6 +19,13 @@ def test_closed_it_keeps_the_last_of_what_came() -> None:
     assert builder.is_open
 
 
+def test_it_reaches_farther_back_only_when_told_to() -> None:
+    for at_least_ms, first in ((0, 7), (60, 7), (100, 5), (9000, 2)):
+        builder = WindowBuilder(preroll_ms=60, keep_ms=160)
+        assert [builder.push(frame(i)) for i in range(10)] == [None] * 10
+        assert builder.open(at_least_ms) == b"".join(frame(i) for i in range(first, 10))
+
+
 def test_open_it_gives_a_window_as_soon_as_it_is_full() -> None:
     builder = WindowBuilder(window_ms=40)
     assert builder.open() == b""
@@ -66,8 +73,9 @@ def test_misuse_is_said() -> None:
         builder.open()
     with pytest.raises(MisuseError, match="longer than a window"):
         builder.push(bytes(161))
-    with pytest.raises(MisuseError, match="cannot be built"):
-        WindowBuilder(window_ms=0)
+    for impossible in ({"window_ms": 0}, {"preroll_ms": 100, "keep_ms": 80}):
+        with pytest.raises(MisuseError, match="cannot be built"):
+            WindowBuilder(**impossible)
 
 
 @given(st.lists(st.sampled_from(["push", "open", "flush", "close"]), max_size=120), st.integers(20, 250))

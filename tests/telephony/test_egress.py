@@ -124,7 +124,7 @@ async def test_barge_in_clears_at_once_and_tells_what_was_heard(autojump_clock: 
         assert isinstance(cleared, UtteranceCleared)
         assert cleared.heard_ms == pytest.approx(1000, abs=45)
         assert cleared.queued_ms == 3000
-        assert on.cuts == [CutReport(1, cleared.heard_ms, 3000)]
+        assert on.cuts == [CutReport(1, cleared.heard_ms, 3000, whole=True)]
         sent = len(on.rig.phone.sound())
         await on.say(PlayAudio(1, sound(500)), EndUtterance(1))
         await trio.sleep(1)
@@ -186,3 +186,43 @@ async def test_holes_in_the_sound_are_counted_when_the_call_ends(autojump_clock:
         on.commands.close()
         await on.ended.wait()
         assert on.rig.metrics.underruns._value.get() == 1
+
+
+async def test_a_pause_clears_at_once_and_nothing_is_lost(autojump_clock: Clock) -> None:
+    async with speaking() as on:
+        await on.say(PlayAudio(1, sound(3000)), EndUtterance(1))
+        await on.play(1.0)
+        on.playout.pause(trio.current_time())
+        assert on.rig.phone.listen()[-1]["event"] == "clear"
+        messages = len(on.rig.phone.listen())
+        await on.play(0.4)
+        assert len(on.rig.phone.listen()) == messages
+        assert on.playout.is_sounding(trio.current_time())
+        on.playout.resume(trio.current_time())
+        await on.play(1.9)
+        assert await on.told() == []
+        await on.play(0.2)
+        assert await on.told() == [UtterancePlayed(1, 3000.0)]
+
+
+async def test_a_pause_that_nobody_ends_ends_by_itself(autojump_clock: Clock) -> None:
+    async with speaking() as on:
+        await on.say(PlayAudio(1, sound(3000)), EndUtterance(1))
+        await on.play(1.0)
+        on.playout.pause(trio.current_time())
+        await on.play(3.2)
+        assert await on.told() == [UtterancePlayed(1, 3000.0)]
+
+
+async def test_a_cut_in_a_pause_reports_what_was_heard_when_it_began(autojump_clock: Clock) -> None:
+    async with speaking() as on:
+        await on.say(PlayAudio(1, sound(3000)), EndUtterance(1))
+        await on.play(1.0)
+        on.playout.hold(trio.current_time())
+        await on.play(0.4)
+        await on.say(CutPlayout(1, Cut.NOW), PlayAudio(2, sound(200, 2)), EndUtterance(2))
+        (cleared,) = await on.told()
+        assert isinstance(cleared, UtteranceCleared)
+        assert cleared.heard_ms == pytest.approx(1000, abs=45)
+        await on.play(0.4)
+        assert await on.told() == [UtterancePlayed(2, 200.0)]

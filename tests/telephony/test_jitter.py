@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import pytest
@@ -35,6 +35,16 @@ class Rig:
     metrics: Metrics
     at_ms: int = 0
     agent_sounds: bool = False
+    hushed: list[str] = field(default_factory=list)
+
+    def pause(self, now: float) -> None:
+        self.hushed.append("pause")
+
+    def hold(self, now: float) -> None:
+        self.hushed.append("hold")
+
+    def resume(self, now: float) -> None:
+        self.hushed.append("resume")
 
     def hear(self, *frames: bytes) -> None:
         for frame in frames:
@@ -61,15 +71,15 @@ def drained(channel: trio.MemoryReceiveChannel[T]) -> list[T]:
 
 
 @contextmanager
-def gated(*, uplink_queued: int = 1000, inbox_queued: int = 100) -> Iterator[Rig]:
+def gated(*, uplink_queued: int = 1000, inbox_queued: int = 100, keep_ms: int | None = None) -> Iterator[Rig]:
     inbox_send, inbox = trio.open_memory_channel[FloorEvent](inbox_queued)
     uplink_send, uplink = trio.open_memory_channel[Uplink](uplink_queued)
     metrics = Metrics()
     gate = CallerAudioGate(
         inbox=inbox_send,
         vad=LevelVad(),
-        detector=SpeechDetector(endpointing_ms=ENDPOINTING_MS, barge_in_ms=480),
-        windows=WindowBuilder(window_ms=WINDOW_MS, preroll_ms=PREROLL_MS),
+        detector=SpeechDetector(endpointing_ms=ENDPOINTING_MS, barge_in_ms=480, suspect_ms=60),
+        windows=WindowBuilder(window_ms=WINDOW_MS, preroll_ms=PREROLL_MS, keep_ms=keep_ms),
         agent_sounding=lambda: rig.agent_sounds,
         metrics=metrics,
     )
