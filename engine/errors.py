@@ -16,6 +16,7 @@
         |   +-- ModelRefused        the provider would not open a session
         |   +-- ModelStalled        open, but silent past its deadline
         |   +-- ModelGarbled        open, but talking nonsense
+        |   +-- ModelRunaway        open, but talking without end
         |   +-- ModelClosed         the connection ended (close code, reset)
         +-- CarrierError            the carrier's REST interface refused or did not answer
         +-- StoreUnavailable        the database cannot be reached now; whoever keeps something spools it
@@ -128,7 +129,8 @@ class LineLost(RemoteError):
 
     Attributes:
         reason: ``hang_up`` (the carrier said stop), ``broken`` (it ended without), ``silent`` (half-open),
-            ``fault`` (the peer broke the protocol) or ``our_fault`` (code of ours raised on the media plane).
+            ``fault`` (the peer broke the protocol), ``our_fault`` (code of ours raised on the media plane) or
+            ``moved`` (another worker serves the call, or is to).
     """
 
     def __init__(self, reason: str, detail: str = "") -> None:
@@ -169,6 +171,18 @@ class ModelGarbled(ModelLost):
     """The session talks what we cannot use."""
 
     kind = "garbled"
+
+
+class ModelRunaway(ModelLost):
+    """The session talks without end: too long, in circles, or in tool calls.
+
+    Never resumable: a context in which a model has begun to loop is one in which it goes on looping.
+    """
+
+    kind = "runaway"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, resumable=False)
 
 
 class ModelClosed(ModelLost):

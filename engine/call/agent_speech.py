@@ -43,7 +43,9 @@ class AgentSpeech:
     def finished(self, generation: int | None) -> None:
         """The model's turn is over."""
         self._model_done = True
-        if generation is not None:
+        if generation is None:
+            self._text_ahead = ""  # it was text alone: nobody heard it
+        else:
             self._record.finished(generation)
 
     def interrupted(self) -> None:

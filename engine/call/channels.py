@@ -41,10 +41,10 @@ class Filler:
         self._record = record
         self._metrics = metrics
 
-    def say(self, text: str, mulaw: bytes) -> None:
-        """Say it now, unless the agent is being heard already. A plain call."""
+    def say(self, text: str, mulaw: bytes) -> bool:
+        """Say it now, unless the agent is being heard already; whether it was said. A plain call."""
         if not mulaw or self._ends.agent_sounding():
-            return
+            return False
         generation = self._ends.next_generation()
         try:
             self._ends.playout.send_nowait(PlayAudio(generation, mulaw))
@@ -52,5 +52,6 @@ class Filler:
         except trio.WouldBlock:
             # Egress has sound waiting: then there is no silence to fill.
             self._metrics.dropped_messages.labels("playout").inc()
-            return
+            return False
         self._record.note(trio.current_time(), "filler", text)
+        return True

@@ -11,8 +11,11 @@ import trio
 
 from engine.call.agent_speech import AgentSpeech
 from engine.call.channels import Filler, FloorEnds
+from engine.call.company import Company
 from engine.call.deadlines import Deadlines
 from engine.call.desk import CallDesk, Wish
+from engine.call.noted import note
+from engine.call.opening import STILL_THERE, TIME_IS_UP
 from engine.call.question import Question
 from engine.call.questions import Questions
 from engine.call.record import CallRecord
@@ -26,14 +29,12 @@ from engine.messages import (
     Cut,
     CutPlayout,
     FloorEvent,
-    KeyPressed,
     Notes,
     NothingFound,
     ReportHeard,
     ResponseFinished,
     ResponseInterrupted,
     ResponseStarted,
-    ResumeHandle,
     SessionExpiring,
     Skipped,
     SpeechEnded,
@@ -43,17 +44,14 @@ from engine.messages import (
     ToolCallsCancelled,
     ToolResult,
     ToolStarted,
+    TurnReplayed,
     Uplink,
-    UsageReported,
     UtteranceCleared,
     UtterancePlayed,
     WordsHeard,
 )
 from engine.metrics import Metrics
 from engine.tenants.tenant import Tenant
-
-CALLERS_PHASES = {Phase.QUIET, Phase.LISTENING, Phase.HOLDING}
-STILL_THERE = "The caller has been silent for a while. Ask briefly whether they are still there."
 
 
 class Conversation:
@@ -70,19 +68,17 @@ class Conversation:
         desk: CallDesk,
         metrics: Metrics,
     ) -> None:
-        self._tenant = tenant
         self._record = record
         self._ends = ends
         self.link = SessionLink(uplink, ends.gate)
-        self._prompts = prompts
         self._desk = desk
         self._metrics = metrics
-        self._filler = Filler(ends, record, metrics)
-        self._tools = ToolCalls(tenant, record, ends, self.link, prompts, self._filler)
+        self._company = Company(tenant, prompts, Filler(ends, record, metrics))
+        self._tools = ToolCalls(tenant, record, ends, self.link, self._company)
         self._table = TurnTable()
         self._questions = Questions(tenant, record, ends, metrics)
         self._speech = AgentSpeech(record)
-        self._deadlines = Deadlines()
+        self._deadlines = Deadlines(record.started_at + 60.0 * tenant.quotas.longest_call_minutes)
         self.expiring = trio.Event()
         self._stepped = trio.lowlevel.ParkingLot()
 
@@ -108,17 +104,18 @@ class Conversation:
                 return end
 
     def say_filler(self) -> None:
-        """The model is slow: say that we are still there. A plain call, for the session's watchdog."""
-        if self._table.phase is Phase.THINKING:
-            self._filler.say(self._tenant.script.filler, self._prompts.filler)
+        """The model is slow, or stops in mid-answer: say something. A plain call, for the session's watchdog."""
+        if self._table.phase in {Phase.THINKING, Phase.SPEAKING}:
+            self._company.keep(begins=self._table.phase is Phase.THINKING)
 
     # --- a successor of the session ---------------------------------------------------------------------------
 
     @property
     def owes_nothing(self) -> bool:
         """Nothing is expected of the session: another one could go on in its place, now."""
-        heard_out = self._table.phase is Phase.SPEAKING and self._speech.is_generated
-        return not self._tools.pending and (heard_out or self._table.phase in CALLERS_PHASES)
+        if self._table.phase is Phase.SPEAKING:
+            return self._speech.is_generated and not self._tools.pending
+        return self._table.phase is not Phase.THINKING and not self._tools.pending
 
     async def wait_owes_nothing(self) -> None:
         """See ``owes_nothing``."""
@@ -141,6 +138,10 @@ class Conversation:
             await self._advance(Cue.BUDGET_SPENT, now)
         elif now >= self._tools.company_at:
             self._tools.keep_company(now, aloud=self._table.phase is Phase.THINKING)
+        elif self._deadlines.call_is_too_long(now):
+            self._desk.request_end("the call has lasted as long as it may")
+            if self._table.phase is Phase.QUIET:
+                await self._speak_first(TIME_IS_UP)
         elif self._deadlines.turn_is_too_long(now):
             self._record.note(now, "endless", "the caller's line never pauses")
             await self._advance(Cue.CALLER_ENDED, now)
@@ -176,15 +177,16 @@ class Conversation:
             case ToolCallRequested() | ToolCallsCancelled() | ToolStarted() | ToolResult():
                 await self._tools.on_event(event, self._question.turn_id, now)
                 await self._all_heard(now)
-            case ResumeHandle(handle):
-                self._record.handle = handle
             case SessionExpiring(time_left_s):
                 self._record.note(now, "expiring", time_left_s=time_left_s)
                 self.expiring.set()
-            case KeyPressed(digit):
-                self._record.note(now, "key", digit)
-            case UsageReported(tokens):
-                self._record.used(now, tokens)
+            case TurnReplayed(turn_id, how):
+                # The model owes an answer again: until it comes, no other session could go on in its place.
+                self._record.note(now, "replayed", how, turn=turn_id)
+                self._speech.asked()
+                self._table.advance(Cue.SPOKE_FIRST)
+            case _:
+                note(self._record, event, now)
 
     async def _on_caller_text(self, text: str, now: float, *, final: bool = False, by_listener: bool = False) -> None:
         if self._table.phase in {Phase.LISTENING, Phase.HOLDING}:
@@ -266,6 +268,7 @@ class Conversation:
     async def _commit(self, now: float) -> None:
         commit = self._question.commit()
         self._speech.asked()
+        self._company.new_wait()
         await self.link.commit(commit)
         self._metrics.turns.labels(type(commit.outcome).__name__.lower()).inc()
         self._record.retrieved(now, self._question.text, commit.outcome, self._question.held_ms(now))
@@ -278,8 +281,6 @@ class Conversation:
     async def _all_heard(self, now: float) -> None:
         if self._speech.is_over and not self._tools.pending:
             await self._advance(Cue.ALL_HEARD, now)
-
-    # --- small ones --------------------------------------------------------------------------------------------
 
     @property
     def _question(self) -> Question:

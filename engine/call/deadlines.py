@@ -5,6 +5,7 @@
 | the end of the caller's speech         | ``LONGEST_TURN_S``        | taken as ended: noise never pauses            |
 | the caller to say anything             | ``SILENCE_S``, and again  | the agent asks; after ``ASKED_TWICE`` it ends |
 | the agent's last words, once it wishes | ``WISH_S``                | the wish is granted all the same              |
+| the end of the call                    | what the tenant allows    | the agent takes its leave, or the call ends   |
 """
 
 import math
@@ -20,7 +21,9 @@ WISH_S = 8.0
 class Deadlines:
     """The deadlines of one tenure of the floor."""
 
-    def __init__(self) -> None:
+    def __init__(self, call_ends_at: float = math.inf) -> None:
+        """``call_ends_at``: when it has lasted as long as it may."""
+        self._call_ends_at = call_ends_at
         self._phase = Phase.QUIET
         self._since = 0.0
         self._asked = 0
@@ -42,6 +45,13 @@ class Deadlines:
         """The agent's last words were waited for long enough."""
         return now >= self._wish_at
 
+    def call_is_too_long(self, now: float) -> bool:
+        """It has lasted as long as it may; said once."""
+        if now < self._call_ends_at:
+            return False
+        self._call_ends_at = math.inf
+        return True
+
     def turn_is_too_long(self, now: float) -> bool:
         """The caller's line has not been silent for longer than anybody speaks."""
         return self._phase is Phase.LISTENING and now >= self._since + LONGEST_TURN_S
@@ -62,4 +72,4 @@ class Deadlines:
     def next(self) -> float:
         """The earliest of them."""
         waits = {Phase.LISTENING: LONGEST_TURN_S, Phase.QUIET: SILENCE_S}.get(self._phase, math.inf)
-        return min(self._since + waits, self._wish_at)
+        return min(self._since + waits, self._wish_at, self._call_ends_at)

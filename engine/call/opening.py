@@ -3,6 +3,9 @@
 from engine.call.record import CallRecord
 from engine.tenants.tenant import Tenant
 
+STILL_THERE = "The caller has been silent for a while. Ask briefly whether they are still there."
+TIME_IS_UP = "This call has lasted as long as a call may. Tell the caller kindly that it has to end now; say goodbye."
+
 
 def greeting(tenant: Tenant) -> str:
     """For the first session of a call."""

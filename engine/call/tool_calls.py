@@ -2,15 +2,14 @@
 
 import math
 
-from engine.call.channels import Filler, FloorEnds
+from engine.call.channels import FloorEnds
+from engine.call.company import Company
 from engine.call.record import CallRecord
 from engine.call.session_link import SessionLink
-from engine.fallback.prompts import Prompts
 from engine.messages import ToolCall, ToolCallRequested, ToolCallsCancelled, ToolResult, ToolStarted
 from engine.tenants.tenant import Tenant
 
 COMPANY_S = 3.5  # a wait that was announced may last so long, as in the script, until it is announced again
-BYTES_PER_S = 8000
 
 
 class ToolCalls:
@@ -26,19 +25,16 @@ class ToolCalls:
         record: CallRecord,
         ends: FloorEnds,
         link: SessionLink,
-        prompts: Prompts,
-        filler: Filler,
+        company: Company,
     ) -> None:
         self._tenant = tenant
         self._record = record
         self._ends = ends
         self._link = link
-        self._prompts = prompts
-        self._filler = filler
+        self._company = company
         self.pending: set[str] = set()
         self._asked: set[str] = set()
         self.company_at = math.inf  # when ``keep_company`` has something to say
-        self._company_kept = 0
 
     async def on_event(
         self, event: ToolCallRequested | ToolCallsCancelled | ToolStarted | ToolResult, turn_id: int, now: float
@@ -57,10 +53,9 @@ class ToolCalls:
                 self.pending.difference_update(call_ids)
                 await self._ends.tool_calls.send(event)
             case ToolStarted(filler=text):
-                mulaw = self._prompts.fillers.get(text, b"")
-                self._filler.say(text, mulaw)
-                if mulaw and self.pending:
-                    self.company_at = now + len(mulaw) / BYTES_PER_S + COMPANY_S
+                said_s = self._company.say_prompt(text)
+                if said_s and self.pending:
+                    self.company_at = now + said_s + COMPANY_S
             case ToolResult(call_id, name):
                 self._record.note(
                     now,
@@ -82,11 +77,5 @@ class ToolCalls:
 
     def keep_company(self, now: float, *, aloud: bool) -> None:
         """What was asked for takes its time: say that we are still there, unless the caller is speaking."""
-        number = self._company_kept % len(self._prompts.company)
-        mulaw = self._prompts.company[number]
-        if not aloud or self._ends.agent_sounding():
-            self.company_at = now + 1.0
-            return
-        self._company_kept += 1
-        self._filler.say(self._tenant.script.company[number], mulaw)
-        self.company_at = now + len(mulaw) / BYTES_PER_S + COMPANY_S
+        said_s = self._company.still_there() if aloud else 0.0
+        self.company_at = now + (said_s + COMPANY_S if said_s else 1.0)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from engine.errors import MisuseError
 from engine.messages.slow_lane import Asked, RetrievalOutcome, ToolResult
@@ -17,7 +17,7 @@ class CallerAudio:
 
 @dataclass(frozen=True, slots=True)
 class CallerPaused:
-    """The caller seems done: the listener is to say at once what it has. Never sent to a model session."""
+    """The caller pauses, and may be done: the listener is to say at once what it has. Never sent to a model session."""
 
     turn_id: int
 
@@ -96,6 +96,19 @@ class ResponseInterrupted:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnReplayed:
+    """The model let an answer wait, or stopped in the middle of one, so the session has asked once more.
+
+    Attributes:
+        how: with what the caller said (``audio``), the same in writing (``words``), the instruction that it was given
+            (``instruction``), what its tools answered (``result``), or for the ``rest`` of an answer.
+    """
+
+    turn_id: int
+    how: Literal["audio", "words", "instruction", "result", "rest"]
+
+
+@dataclass(frozen=True, slots=True)
 class AgentTranscript:
     """Text of what the agent is saying, as a delta with its own spacing; runs ahead of the sound."""
 
@@ -160,6 +173,7 @@ ModelEvent: TypeAlias = (
     ResponseStarted
     | ResponseFinished
     | ResponseInterrupted
+    | TurnReplayed
     | AgentTranscript
     | CallerTranscript
     | WordsHeard

@@ -4,8 +4,18 @@ A model *owes* something only after we asked for it: an answer after a committed
 a response once its sound has begun. What pays an answer is what the caller notices: sound, a tool call, or the end of
 the model's turn. Text alone pays nothing: transcripts of the caller come for turns that are never answered, and
 transcripts of the agent for responses that never sound. While a tool runs, or the caller has the turn, it owes nothing.
+
+What is due while something is owed, by the defaults of a tenant (seconds after it was asked, or after the last sound)::
+
+    0.9       1.8       2.3       2.7       3.8       4.5       5.0
+     company             ask        company  ask       company   lost
+
+Company is what the caller hears meanwhile: first within two seconds of their last word (endpointing, retrieval and the
+network come before it), then often enough that no silence between our sounds is longer. The model is asked again for
+an answer that has not begun; each time it begins to think anew, so there must be time for that before the next.
 """
 
+import math
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -19,7 +29,17 @@ class Healthy:
 
 @dataclass(frozen=True, slots=True)
 class Slow:
-    """An answer is owed for long enough that the caller should hear something meanwhile."""
+    """Something is owed for so long that the caller should hear something meanwhile, or the model be asked again.
+
+    Attributes:
+        since: which wait this is.
+        company: how often the caller should have been kept company by now.
+        asks: how often the model should have been asked again by now.
+    """
+
+    since: float
+    company: int
+    asks: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +59,16 @@ class _Owed(Enum):
     REST = auto()
 
 
+COMPANY_EVERY_S = 1.8  # a line that is still sounding is not followed at once: then the next one must not be too far
+_REST_AFTER_S = 0.1  # the end of the turn that was broken off comes first
+_ASK_AGAIN_AT = (1 / 3, 0.7)  # of the time between the first company and the loss
+
+
 class Liveness:
     """Judges one session. Instants are seconds on the call's clock and never go back.
 
     Args:
-        filler_after_s: an answer owed for so long is ``Slow``.
+        filler_after_s: something owed for so long is ``Slow``.
         stall_after_s: an answer, or the rest of a response, owed for so long is ``Lost``.
         garbled_limit: so many unusable messages within ``garbled_within_s`` are ``Lost``.
         garbled_within_s: see there.
@@ -52,23 +77,33 @@ class Liveness:
     def __init__(
         self, filler_after_s: float, stall_after_s: float, *, garbled_limit: int = 5, garbled_within_s: float = 10.0
     ) -> None:
-        self._filler_after_s = filler_after_s
         self._stall_after_s = stall_after_s
+        lines = math.ceil((stall_after_s - filler_after_s) / COMPANY_EVERY_S)
+        self._company = tuple(filler_after_s + line * COMPANY_EVERY_S for line in range(lines))
+        self._ask_again = tuple(filler_after_s + share * (stall_after_s - filler_after_s) for share in _ASK_AGAIN_AT)
         self._garbled_limit = garbled_limit
         self._garbled_within_s = garbled_within_s
         self._owed = _Owed.NOTHING
         self._since = 0.0  # when the debt was made, or the last sound of a response that goes on
+        self._asks: tuple[float, ...] = ()  # when to ask again, after that
         self._complete = False  # all of the response is here; its turn only waits for the playback to end
+        self._callers = False  # the caller has the turn
         self._tools: set[str] = set()
         self._nonsense: deque[float] = deque(maxlen=garbled_limit)
 
     def turn_opened(self) -> None:
         """The caller has the turn: what was owed is owed no more."""
         self._owed = _Owed.NOTHING
+        self._callers = True
 
     def committed(self, now: float) -> None:
         """A turn or an instruction went up: an answer is owed."""
-        self._owe(now)
+        self._callers = False
+        self._owe(now, self._ask_again)
+
+    def broken_off(self, now: float) -> None:
+        """The running response stopped, and not because of us: its rest is to be asked for."""
+        self._owe(now, (_REST_AFTER_S,))
 
     def sound(self, now: float) -> None:
         """Audio of a response came: the answer is paid, its rest is owed.
@@ -79,6 +114,7 @@ class Liveness:
             return
         self._owed = _Owed.REST
         self._since = now
+        self._asks = ()
 
     def generation_complete(self) -> None:
         """All audio of the response is here."""
@@ -101,12 +137,14 @@ class Liveness:
         self._tools.add(call_id)
         self._owed = _Owed.NOTHING
 
-    def tool_answered(self, call_id: str, now: float) -> None:
-        """A result went up; with the last one the answer is owed again. A call that is not pending changes nothing."""
-        if call_id in self._tools:
-            self._tools.discard(call_id)
-            if not self._tools:
-                self._owe(now)
+    def tool_answered(self, call_id: str, now: float) -> bool:
+        """A result went up; with the last one the answer is owed again. Was it waited for? If not, nothing changes."""
+        if call_id not in self._tools:
+            return False
+        self._tools.discard(call_id)
+        if not self._tools and not self._callers:
+            self._owe(now, self._ask_again)
+        return True
 
     def tools_cancelled(self, call_ids: tuple[str, ...]) -> None:
         """The model no longer waits for these."""
@@ -121,25 +159,42 @@ class Liveness:
         full = len(self._nonsense) == self._garbled_limit
         if full and now - self._nonsense[0] <= self._garbled_within_s:
             return Lost("garbled", f"{self._garbled_limit} unusable messages in {self._garbled_within_s:g} s")
-        if self._owed is _Owed.NOTHING or self._tools:
+        if not self._is_waiting:
             return Healthy()
         if now >= self._since + self._stall_after_s:
             what = "answer" if self._owed is _Owed.ANSWER else "more of its response"
             return Lost("stalled", f"no {what} for {self._stall_after_s:g} s")
-        if self._owed is _Owed.ANSWER and now >= self._since + self._filler_after_s:
-            return Slow()
-        return Healthy()
+        company, asks = self._passed(self._company, now), self._passed(self._asks, now)
+        return Slow(self._since, company, asks) if company or asks else Healthy()
 
     def next_deadline(self, now: float) -> float | None:
         """The next instant after ``now`` at which the verdict gets worse if nothing comes; None: never by itself."""
-        if self._owed is _Owed.NOTHING or self._tools:
+        if not self._is_waiting:
             return None
-        slow_at, lost_at = self._since + self._filler_after_s, self._since + self._stall_after_s
-        if self._owed is _Owed.ANSWER and now < slow_at < lost_at:
-            return slow_at
-        return lost_at
+        lost_at = self._since + self._stall_after_s
+        return min(
+            (at for after in (*self._company, *self._asks) if (at := self._since + after) > now), default=lost_at
+        )
 
-    def _owe(self, now: float) -> None:
+    @property
+    def owes_answer(self) -> bool:
+        """An answer is owed that has not begun."""
+        return self._owed is _Owed.ANSWER
+
+    @property
+    def owes_rest(self) -> bool:
+        """A response has begun and is not complete."""
+        return self._owed is _Owed.REST
+
+    @property
+    def _is_waiting(self) -> bool:
+        return self._owed is not _Owed.NOTHING and not self._tools and not self._callers
+
+    def _passed(self, after: tuple[float, ...], now: float) -> int:
+        return sum(now >= self._since + each for each in after)
+
+    def _owe(self, now: float, asks: tuple[float, ...]) -> None:
         self._owed = _Owed.ANSWER
         self._since = now
+        self._asks = asks
         self._complete = False

@@ -1,12 +1,12 @@
 """The actor of a model session: uplink messages to the stream, the stream's events to the call, and a watchdog.
 
 Theory of operation.  Three tasks share one ``_Session``.  *Up* takes turn commands and windows in order.  *Down* reads
-the stream without pause and hands on what it says; every send of it waits, as its readers always drain.  *Watch*
-sleeps until the next instant at which the model would be slow or lost; whoever makes a debt earlier than that moves
-its deadline instead of waking it.
+the stream without pause and hands on what it says.  *Watch* sleeps until the next instant at which something is due
+about what the model owes (``liveness``): company for the caller, asking once more, giving the model up.  Whoever makes
+a debt earlier than that moves its deadline instead of waking it.
 
-A *response* is what the model says under one generation, from its first sound to the end of its turn.  After an
-interruption nothing more of it is passed on, and the end of its turn, which may come late, answers for nothing else.
+What the model says passes through ``voice``, what it was asked is kept by ``replay``, how much it may say is bounded
+by ``runaway``.
 """
 
 from collections.abc import AsyncGenerator, Callable
@@ -14,27 +14,24 @@ from math import inf
 
 import trio
 
-from engine.errors import MisuseError, ModelClosed, ModelGarbled, ModelLost, ModelStalled
+from engine.errors import MisuseError, ModelClosed, ModelLost
 from engine.messages import (
-    AgentTranscript,
     CallerAudio,
+    CallerTranscript,
     CommitTurn,
-    EndUtterance,
     FloorEvent,
     OpenTurn,
-    PlayAudio,
     PlayoutCommand,
     ReportHeard,
-    ResponseFinished,
-    ResponseInterrupted,
-    ResponseStarted,
     Speak,
     ToolCallRequested,
     ToolCallsCancelled,
     ToolResult,
+    TurnReplayed,
     Uplink,
 )
-from engine.model.liveness import Liveness, Lost, Slow
+from engine.model.liveness import Liveness, Slow
+from engine.model.losses import most_telling, stop_if, stop_if_lost
 from engine.model.provider import (
     AudioDelta,
     GenerationComplete,
@@ -45,7 +42,10 @@ from engine.model.provider import (
     TranscriptDelta,
     TurnComplete,
 )
+from engine.model.replay import AskInWriting, AskWithAudio, OwedTurn
+from engine.model.runaway import Bounds
 from engine.model.stream import ABNORMAL
+from engine.model.voice import Voice
 
 
 class _Session:
@@ -55,65 +55,71 @@ class _Session:
         self,
         stream: ModelStream,
         inbox: trio.MemorySendChannel[FloorEvent],
-        playout: trio.MemorySendChannel[PlayoutCommand],
-        next_generation: Callable[[], int],
+        voice: Voice,
         liveness: Liveness,
         on_slow: Callable[[], None] | None,
     ) -> None:
         self._stream = stream
         self._inbox = inbox
-        self._playout = playout
-        self._next_generation = next_generation
+        self._voice = voice
         self._liveness = liveness
         self._on_slow = on_slow
-        self._slow_told = False
-        self._nap = trio.CancelScope()
+        self._owed = OwedTurn()
+        self._bounds = Bounds()
         self._turn_id: int | None = None  # the caller's open turn
-        self._generation: int | None = None  # of the response whose turn has not ended
-        self._ended = False  # all of that response has been passed on
-        self._paused = False  # it waits for a tool: what it says then is a response of its own
-        self._stale = False  # it was interrupted: the next end of a turn is its own
-        self._muted = False  # and nothing new has been asked for, so any sound is its own too
+        self._calls: set[str] = set()  # every tool call of this session
+        self._commands = trio.Lock()  # what the call says, and what is asked again, each whole
+        self._nap = trio.CancelScope()
+        self._wait = 0.0  # since when; what was done about it:
+        self._company = self._asks = 0
 
     # --- up ----------------------------------------------------------------------------------------------------
 
     async def up(self, uplink: trio.MemoryReceiveChannel[Uplink]) -> None:
         """Pass on what the call says, until it closes its end."""
         async for message in uplink:
-            match message:
-                case CallerAudio():
-                    await self._stream.send_audio(message)
-                case OpenTurn(turn_id):
-                    self._turn_id = turn_id
-                    self._liveness.turn_opened()
-                    await self._stream.open_turn()
-                case CommitTurn():
-                    await self._commit(message)
-                case Speak():
-                    self._asked()
-                    await self._stream.speak(message)
-                case ToolResult():
-                    self._liveness.tool_answered(message.call_id, trio.current_time())
-                    self._new_wait()
-                    await self._stream.send_tool_result(message)
-                case ReportHeard():
-                    await self._stream.report_heard(message)
+            if isinstance(message, CallerAudio) and self._turn_id is not None:
+                self._owed.window(message)
+                await self._stream.send_audio(message)  # nothing is asked again while a turn is open
+            else:
+                async with self._commands:
+                    await self._command(message)
 
-    async def _commit(self, commit: CommitTurn) -> None:
-        if commit.turn_id != self._turn_id:
-            raise MisuseError(f"turn {commit.turn_id} is committed while {self._turn_id} is open")
-        self._turn_id = None
-        self._asked()
-        await self._stream.commit_turn(commit)
+    async def _command(self, message: Uplink) -> None:
+        # What changes is noted before sending: the answer may be read before the task that sent runs again.
+        match message:
+            case CallerAudio():
+                await self._stream.send_audio(message)
+            case OpenTurn(turn_id):
+                self._turn_id = turn_id
+                self._owed.opened(turn_id)
+                self._liveness.turn_opened()
+                self._voice.opened()
+                await self._stream.open_turn()
+            case CommitTurn(turn_id=turn_id):
+                if turn_id != self._turn_id:
+                    raise MisuseError(f"turn {turn_id} is committed while {self._turn_id} is open")
+                self._turn_id = None
+                self._owed.committed(message)
+                self._asked()
+                await self._stream.commit_turn(message)
+            case Speak():
+                self._owed.spoke(message)
+                self._voice.opened()
+                self._asked()
+                await self._stream.speak(message)
+            case ToolResult():
+                if self._liveness.tool_answered(message.call_id, trio.current_time()):
+                    self._owed.told(message)
+                self._plan()
+                await self._stream.send_tool_result(message)
+            case ReportHeard():
+                await self._stream.report_heard(message)
 
     def _asked(self) -> None:
-        # Before sending: the answer may be read before the task that sent runs again.
-        self._muted = False
+        self._voice.asked()
+        self._bounds.asked()
         self._liveness.committed(trio.current_time())
-        self._new_wait()
-
-    def _new_wait(self) -> None:
-        self._slow_told = False
         self._plan()
 
     # --- down --------------------------------------------------------------------------------------------------
@@ -134,66 +140,72 @@ class _Session:
             case AudioDelta(mulaw):
                 await self._on_audio(mulaw)
             case TranscriptDelta(delta):
-                if not self._muted:
-                    await self._inbox.send(AgentTranscript(None if self._paused else self._generation, delta))
+                if self._voice.is_heard:
+                    stop_if(self._bounds.text(delta))
+                    await self._voice.text(delta)
             case GenerationComplete():
                 self._liveness.generation_complete()
-                await self._end_utterance()
+                await self._voice.end_utterance()
             case TurnComplete(reason):
-                await self._on_turn_complete(reason)
+                if self._voice.answers:
+                    self._liveness.turn_complete()
+                    self._owed.paid()
+                await self._voice.turn_complete(reason)
             case Interrupted():
-                await self._on_interrupted()
+                await self._on_interrupted(trio.current_time())
             case Nonsense():
                 self._liveness.nonsense(trio.current_time())
-                self._judge()
+                stop_if_lost(self._liveness.verdict(trio.current_time()))
+            case ToolCallRequested():
+                await self._on_tool_call(event)
             case _:
-                if isinstance(event, ToolCallRequested):
-                    self._liveness.tool_pending(event.call_id)
-                    # The caller may hear a filler meanwhile: what comes after it must not belong to what came before.
-                    await self._end_utterance()
-                    self._paused = self._generation is not None
-                elif isinstance(event, ToolCallsCancelled):
+                if isinstance(event, ToolCallsCancelled):
                     self._liveness.tools_cancelled(event.call_ids)
+                    self._plan()
+                elif isinstance(event, CallerTranscript):
+                    self._owed.understood(event.text)
                 await self._inbox.send(event)
 
     async def _on_audio(self, mulaw: bytes) -> None:
-        if self._muted or not mulaw:
+        if not mulaw or not self._voice.is_heard:
             return
         now = trio.current_time()
         self._liveness.sound(now)
-        if self._generation is None or self._ended:  # a late piece after the end is a response of its own: it is heard
-            self._generation = self._next_generation()
-            self._ended = self._paused = self._stale = False
+        stop_if(self._bounds.sound(mulaw))
+        if self._voice.begins:
+            self._owed.paid()
             self._plan()
-            await self._inbox.send(ResponseStarted(self._generation, now))
-        await self._playout.send(PlayAudio(self._generation, mulaw))
+        await self._voice.sound(mulaw, now)
 
-    async def _on_turn_complete(self, reason: str) -> None:
-        stale, self._stale, self._muted, self._paused = self._stale, False, False, False
-        if not stale:
-            self._liveness.turn_complete()
-        await self._end_utterance()
-        generation, self._generation = self._generation, None
-        if generation is not None or not stale:  # one interrupted before its first sound ended with that
-            await self._inbox.send(ResponseFinished(generation, reason))
-
-    async def _on_interrupted(self) -> None:
+    async def _on_interrupted(self, now: float) -> None:
+        by_us = self._turn_id is not None or self._voice.is_interrupted_by_us(now)
+        broken_off = not by_us and self._voice.is_heard and self._liveness.owes_rest
         self._liveness.interrupted()
-        self._stale = self._muted = True
-        await self._end_utterance()
-        await self._inbox.send(ResponseInterrupted(self._generation))
+        if broken_off:
+            self._liveness.broken_off(now)
+            self._owed.broken_off()
+        elif self._voice.is_first_try(now) and not self._liveness.owes_answer:
+            self._liveness.committed(now)  # what seemed to be the answer was not: that one is still to come
+        await self._voice.interrupted(now)
+        self._plan()
 
-    async def _end_utterance(self) -> None:
-        if self._generation is not None and not self._ended:
-            self._ended = True
-            await self._playout.send(EndUtterance(self._generation))
+    async def _on_tool_call(self, call: ToolCallRequested) -> None:
+        if call.call_id in self._calls:
+            return  # said twice: it is being done, and answered, once
+        self._calls.add(call.call_id)
+        stop_if(self._bounds.call())
+        if not self._voice.is_second:  # else nothing waits for it but the model; the ledger knows that it was done
+            self._liveness.tool_pending(call.call_id)
+            self._owed.paid()
+            await self._voice.pause()
+        await self._inbox.send(call)
 
     # --- watch -------------------------------------------------------------------------------------------------
 
     async def watch(self) -> None:
-        """Say once per wait that the model is slow; raise when it is lost."""
+        """Keep the caller company and ask the model again as it becomes due; raise when the model is lost."""
         while True:
-            self._judge()
+            await self._judge()
             with trio.CancelScope() as self._nap:
                 self._plan()
                 await trio.sleep_forever()
@@ -203,18 +215,40 @@ class _Session:
         deadline = self._liveness.next_deadline(trio.current_time())
         self._nap.deadline = inf if deadline is None else deadline
 
-    def _judge(self) -> None:
-        match self._liveness.verdict(trio.current_time()):
-            case Lost("garbled", why):
-                raise ModelGarbled(why)
-            case Lost(_, why):
-                raise ModelStalled(why)
-            case Slow() if not self._slow_told:
-                self._slow_told = True
-                if self._on_slow is not None:
-                    self._on_slow()
-            case _:
-                pass
+    async def _judge(self) -> None:
+        verdict = self._liveness.verdict(trio.current_time())
+        stop_if_lost(verdict)
+        if not isinstance(verdict, Slow):
+            return
+        if verdict.since != self._wait:
+            self._wait, self._company, self._asks = verdict.since, 0, 0
+        if verdict.company > self._company:
+            self._company = verdict.company
+            await self._voice.pause()  # a response that hangs goes on, if it does, after what the caller hears now
+            if self._on_slow is not None:
+                self._on_slow()
+        if verdict.asks > self._asks:
+            self._asks = verdict.asks
+            async with self._commands:
+                # While it was waited for, the answer may have begun, or the caller.
+                if self._liveness.owes_answer and isinstance(self._liveness.verdict(trio.current_time()), Slow):
+                    await self._ask_again()
+
+    async def _ask_again(self) -> None:
+        match self._owed.next_try():
+            case AskWithAudio(windows, commit):
+                self._voice.asking_again()
+                await self._stream.open_turn()
+                for window in windows:
+                    await self._stream.send_audio(window)
+                self._voice.asked_again(trio.current_time())
+                await self._stream.commit_turn(commit)
+                await self._inbox.send(TurnReplayed(commit.turn_id, "audio"))
+            case AskInWriting(speak, how):
+                self._voice.asking_again()
+                self._voice.asked_again(trio.current_time())
+                await self._stream.speak(speak)
+                await self._inbox.send(TurnReplayed(speak.turn_id, how))
 
 
 async def run_session(
@@ -238,14 +272,15 @@ async def run_session(
         playout: gets the model's sound. Waits while full.
         next_generation: numbers the call's utterances.
         liveness: judges this session; used by nobody else.
-        on_slow: called once per wait for an answer when it has become long; must not block.
+        on_slow: called when the caller has waited long for an answer or for more of it, and every ``COMPANY_EVERY_S``
+            again; must not block. What is said then may take a new generation: none is left open.
 
     Raises:
         ModelLost: always one plain exception, though several tasks may fail at once: the one that tells most.
         MisuseError: a turn was opened or committed against the rules (in an exception group, as a bug of ours).
     """
     async with uplink, inbox, playout:
-        session = _Session(stream, inbox, playout, next_generation, liveness, on_slow)
+        session = _Session(stream, inbox, Voice(inbox, playout, next_generation), liveness, on_slow)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(session.down)
@@ -258,19 +293,4 @@ async def run_session(
             if other is not None and other.split(trio.BrokenResourceError)[1] is not None:
                 raise
             if lost is not None:
-                raise _most_telling(lost) from None
-
-
-def _most_telling(group: BaseExceptionGroup[ModelLost]) -> ModelLost:
-    """Of failures that came together: a refusal, else a close code, else anything but "the connection ended"."""
-    return max(
-        _leaves(group),
-        key=lambda lost: (not lost.resumable, lost.code not in {None, ABNORMAL}, not isinstance(lost, ModelClosed)),
-    )
-
-
-def _leaves(group: BaseExceptionGroup[ModelLost]) -> list[ModelLost]:
-    leaves: list[ModelLost] = []
-    for member in group.exceptions:
-        leaves += _leaves(member) if isinstance(member, BaseExceptionGroup) else [member]
-    return leaves
+                raise most_telling(lost) from None

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from engine.sim.gemini_rules import Said, ToolAnswer
@@ -22,6 +23,8 @@ _QUOTED = re.compile(r"\"([^\"]+)\"|“([^”]+)”")
 _SENTENCE = re.compile(r".+?[.!?](?=\s|$)|.+$", re.DOTALL)
 _RELAYED = re.compile(r"\bcaller\b[^\"“]{0,30}\b(said|asked|says|asks|words were)\b", re.IGNORECASE)
 _MARKER = re.compile(r"(\[[^\]\n]*\bnotes\b[^\]\n]*\])", re.IGNORECASE)
+
+_RESULT = re.compile(r"^\[result of the tool [^\]]*\]\s*(\{.*\})\s*$", re.MULTILINE)
 
 UNKNOWN = "I'm sorry, I don't have that written down. Shall I take a message?"
 UNHEARD = "I'm sorry, I didn't catch that. Could you say it again?"
@@ -118,8 +121,10 @@ class GroundedBrain:
         return self._to_speech(turn.transcript, turn)
 
     def _to_text(self, turn: HeardTurn) -> Reply:
-        """An instruction to speak (its quotation is voiced), or the caller's words in writing (they are answered)."""
+        """An instruction to speak (its quotation is voiced), the caller's words in writing, or what a tool says."""
         told = _outside_fences(turn.notes)
+        if (results := _RESULT.findall(told)) and all(map(_is_object, results)):
+            return Reply(" ".join(_message_of(ToolAnswer("", "", orjson.loads(result))) for result in results))
         relayed = _RELAYED.search(told)
         quoted = _QUOTED.search(told, relayed.end() if relayed else 0)
         if quoted is not None:
@@ -196,6 +201,13 @@ def _first_sentences(passage: str) -> str:
             break
         said = f"{said} {sentence.strip()}".strip()
     return said
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(orjson.loads(text), dict)
+    except orjson.JSONDecodeError:
+        return False
 
 
 def _message_of(result: ToolAnswer) -> str:

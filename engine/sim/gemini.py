@@ -9,6 +9,7 @@ import random
 import re
 import ssl
 from collections.abc import Sequence
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import trio
@@ -16,13 +17,13 @@ from trio_websocket import ConnectionClosed, WebSocketRequest, wrap_server_strea
 
 from engine.sim.brain import Brain
 from engine.sim.ear import Ear
-from engine.sim.gemini_link import NO_CODE, Link, listen, reset
+from engine.sim.gemini_answer import Manner, SomeMood, Voice
+from engine.sim.gemini_link import NO_CODE, LatePongs, Link, listen, reset
 from engine.sim.gemini_record import Fault, Moment, Saved, SessionRecord
 from engine.sim.gemini_rules import Said
 from engine.sim.gemini_schema import Refusal
 from engine.sim.gemini_session import run_session
-from engine.sim.gemini_speech import Manner, SomeMood, Voice
-from engine.sim.moods import MoodSchedule, Refuse, Rule
+from engine.sim.moods import MoodSchedule, Refuse, Rule, SlowPongs
 from engine.sim.tones import ToneVoice
 
 PATH = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
@@ -176,7 +177,10 @@ class SimGemini:
         self, nursery: trio.Nursery, stream: trio.abc.Stream, record: SessionRecord, refuse: Refuse | None
     ) -> Link | None:
         with trio.move_on_after(_HANDSHAKE_S):
-            request = await wrap_server_stream(nursery, stream, _QUEUE, _MAX_MESSAGE, _READ_SIZE)
+            slow = self.mood(SlowPongs, record.number, 0)
+            # Typed for sockets; any stream will do.
+            wire: Any = stream if slow is None else LatePongs(stream, slow.delay_s, nursery)
+            request = await wrap_server_stream(nursery, wire, _QUEUE, _MAX_MESSAGE, _READ_SIZE)
             record.path = request.path
             status = refuse.status if refuse is not None and refuse.how == "http" else self._judge(request)
             try:

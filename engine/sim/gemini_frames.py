@@ -41,6 +41,11 @@ def output_text(delta: str) -> bytes:
     return _content({"outputTranscription": {"text": delta}})
 
 
+def text_part(text: str) -> bytes:
+    """A piece of what the model writes instead of saying it."""
+    return _content({"modelTurn": {"role": "model", "parts": [{"text": text}]}})
+
+
 def generation_complete() -> bytes:
     """All of the answer has been sent."""
     return _content({"generationComplete": True})

@@ -7,12 +7,15 @@ never in the middle of one.
 import socket
 import ssl
 import struct
+from contextlib import suppress
 
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
 CLOSE_DEADLINE_S = 1.0  # for the client's answer to our close frame; a deaf or dead client is not waited for
 NO_CODE = 1006
+_ESTABLISHED = 1  # the first byte of Linux' TCP_INFO
+_PONG = b"\x8a"  # the first byte of a pong: final, opcode 10
 
 
 class Link:
@@ -70,6 +73,55 @@ class Link:
         if self._closed_with is not None:
             return self._closed_with
         return self._websocket.closed.code if self._websocket.closed else None
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the connection has ended; known also to who does not read, where the kernel can be asked."""
+        if self.closed_with is not None:
+            return True
+        below = self._stream.transport_stream if isinstance(self._stream, trio.SSLStream) else self._stream
+        if not isinstance(below, trio.SocketStream) or not hasattr(socket, "TCP_INFO"):
+            return False
+        if below.socket.fileno() < 0:
+            return True
+        return below.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != _ESTABLISHED
+
+
+class LatePongs(trio.abc.Stream):
+    """The server's end of a connection on which pongs go out late, and nothing else does."""
+
+    def __init__(self, stream: trio.abc.Stream, delay_s: float, nursery: trio.Nursery) -> None:
+        self._stream = stream
+        self._delay_s = delay_s
+        self._nursery = nursery
+        self._sending = trio.Lock()
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Send; a pong (each frame comes by itself) is kept back for its time."""
+        if bytes(data[:1]) == _PONG:
+            self._nursery.start_soon(self._send_late, bytes(data))
+            await trio.lowlevel.checkpoint()
+            return
+        async with self._sending:
+            await self._stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """See ``trio.abc.SendStream``."""
+        await self._stream.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        """See ``trio.abc.ReceiveStream``."""
+        return await self._stream.receive_some(max_bytes)
+
+    async def aclose(self) -> None:
+        """Close the connection below."""
+        await self._stream.aclose()
+
+    async def _send_late(self, pong: bytes) -> None:
+        await trio.sleep(self._delay_s)
+        async with self._sending:
+            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):  # the client did not wait for it
+                await self._stream.send_all(pong)
 
 
 async def reset(stream: trio.abc.Stream) -> None:

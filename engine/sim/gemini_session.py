@@ -4,14 +4,13 @@ The reader below judges every message (``Conduct``), collects the open activity,
 own; ``gemini_speech`` is that task. A message that the service would refuse ends the connection with its close code.
 """
 
-from dataclasses import dataclass, field
-
 import numpy as np
 import trio
 from numpy.typing import NDArray
 
 from engine.sim import gemini_frames as frames
 from engine.sim.brain import HeardTurn
+from engine.sim.gemini_answer import Answer
 from engine.sim.gemini_link import Link
 from engine.sim.gemini_record import Commit, Note, SessionRecord, Spoken
 from engine.sim.gemini_rules import (
@@ -30,27 +29,14 @@ from engine.sim.gemini_rules import (
     read_message,
 )
 from engine.sim.gemini_schema import Refusal
-from engine.sim.gemini_speech import Answer, give
+from engine.sim.gemini_speech import give
 from engine.sim.gemini_stage import House, OpenStage
 from engine.sim.gemini_vad import EnergyDetector
-from engine.sim.moods import PhantomInterrupted, Refuse, Unanswered
+from engine.sim.gemini_words import Activity, Scribe
+from engine.sim.moods import LosesToolResult, PhantomInterrupted, Refuse, Unanswered
 
 _EAR_RATE = 16000
 _INTERIM_S = 0.3  # at most one interim transcript in this time
-
-
-@dataclass(slots=True)
-class Activity:
-    """What came in since ``activityStart``: caller audio at 16 kHz, and the last interim transcript."""
-
-    interim_at: float
-    interim: str = ""
-    audio: list[NDArray[np.int16]] = field(default_factory=list)
-
-    @property
-    def pcm(self) -> NDArray[np.int16]:
-        """All of the audio."""
-        return np.concatenate(self.audio) if self.audio else np.zeros(0, np.int16)
 
 
 async def run_session(house: House, link: Link, record: SessionRecord, refuse: Refuse | None) -> None:
@@ -75,6 +61,7 @@ class Reader:
         self._house = house
         self._stage = stage
         self._refuse = refuse
+        self._scribe = Scribe(house.ear)
         self._activity: Activity | None = None
         self._notes: list[Note] = []
         self._answer: Answer | None = None
@@ -109,7 +96,7 @@ class Reader:
                 if self._vad is not None:
                     self._vad.reset()
                 if self._activity is not None:
-                    await self._commit(self._activity)
+                    await self._commit(self._activity, flushed=isinstance(message, AudioStreamEnd))
             case TextIn(text):
                 await self._take_text(text)
             case ContextUpdate():
@@ -160,14 +147,12 @@ class Reader:
         if not self._stage.setup.transcribes_input or self._stage.silent or now < activity.interim_at + _INTERIM_S:
             return
         activity.interim_at = now
-        text = self._house.ear.partial(activity.pcm)
-        if text and text != activity.interim:
-            activity.interim = text
+        if (text := self._scribe.interim(activity)) is not None:
             await self._stage.link.send(frames.interim_input_text(text))
 
     async def _begin(self) -> Activity:
         self._stage.note("activity_start")
-        activity = self._activity = Activity(trio.current_time())
+        activity = self._activity = self._scribe.begin()
         if self._stage.setup.interrupts:
             await self._interrupt()
         if self._stage.mood(PhantomInterrupted, ahead=1) is not None:
@@ -222,6 +207,9 @@ class Reader:
 
     def _take_answers(self, message: ToolAnswers) -> None:
         for answer in message.answers:
+            if self._stage.mood(LosesToolResult) is not None:
+                self._stage.conduct.lose(answer.call_id)
+                continue
             self._stage.record.tool_answers.append(answer)
             self._stage.note("tool_answer", f"{answer.name} {answer.call_id}")
             if self._answer is None or not self._answer.take(answer):
@@ -229,9 +217,9 @@ class Reader:
 
     # --- a turn ------------------------------------------------------------------------------------------------------
 
-    async def _commit(self, activity: Activity) -> None:
+    async def _commit(self, activity: Activity, *, flushed: bool = False) -> None:
         self._activity = None
-        turn = self._close_turn(activity)
+        turn = self._close_turn(activity, flushed=flushed)
         if self._stage.setup.listens_only:
             await self._transcribe(turn.transcript or "")
             return
@@ -244,11 +232,11 @@ class Reader:
             self._stage.record.spoken.append(self._answer.spoken)
             self._stage.nursery.start_soon(self._respond, self._answer)
 
-    def _close_turn(self, activity: Activity) -> HeardTurn:
+    def _close_turn(self, activity: Activity, *, flushed: bool) -> HeardTurn:
         """What the model has before it, after putting it on record."""
         stage, record, pcm = self._stage, self._stage.record, activity.pcm
         stage.turn += 1
-        transcript = (self._house.ear.hear(pcm) or activity.interim) if len(pcm) else None
+        transcript = self._scribe.final(activity, flushed=flushed)
         notes, self._notes = tuple(self._notes), []
         commit = Commit(trio.current_time(), stage.turn, transcript, notes, len(pcm) * 1000 / _EAR_RATE)
         record.commits.append(commit)

@@ -4,92 +4,24 @@ Runs as a task of its own under a cancel scope that a barge-in cancels; everythi
 """
 
 import math
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import cycle, islice
-from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import trio
 from numpy.typing import NDArray
 
 from engine.sim import gemini_frames as frames
-from engine.sim.brain import Brain, HeardTurn, Reply, ToolWish
-from engine.sim.gemini_link import Link
-from engine.sim.gemini_record import Spoken
-from engine.sim.gemini_rules import ToolAnswer
-from engine.sim.moods import Cut, DoubleToolCall, Garbled, Mood, Runaway, Slow
-
-Voice = Callable[[str], Awaitable[NDArray[np.int16]]]
-SomeMood = TypeVar("SomeMood", bound=Mood)
+from engine.sim.brain import Reply
+from engine.sim.gemini_answer import Answer, Manner, Stage
+from engine.sim.gemini_tool_calls import call_strangely, call_tools
+from engine.sim.moods import Cut, Garbled, PhantomMidway, Runaway, Slow, Stalls, TextOnly
 
 _MOST_ROUNDS = 5  # tool calls one after the other in one turn; the service warns of models that never stop
 
 
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """How a model speaks.
-
-    Attributes:
-        voice: text -> 16 bit at 24 kHz.
-        pace: times real time at which audio is sent.
-        think_s: from the commit to the first audio.
-        chunk_ms: audio per message.
-    """
-
-    brain: Brain
-    voice: Voice
-    pace: float = 3.0
-    think_s: float = 0.25
-    chunk_ms: int = 40
-
-
-class Stage(Protocol):
-    """What an answer needs of its session."""
-
-    link: Link
-
-    def mood(self, kind: type[SomeMood], *, ahead: int = 0) -> SomeMood | None:
-        """The mood of this kind that is due in this turn, used up."""
-
-    def note(self, what: str, detail: str = "") -> None:
-        """Log a moment."""
-
-    def ask(self, wish: ToolWish) -> str:
-        """A new tool call: its id."""
-
-    def ask_again(self, call_id: str) -> None:
-        """The same call once more, under the same id."""
-
-    async def end(self, code: int, reason: str) -> None:
-        """Close the connection; does not return."""
-
-    def usage(self, spoken: Spoken) -> Mapping[str, Any]:
-        """What the turn cost."""
-
-    async def turn_over(self, spoken: Spoken) -> None:
-        """The turn was completed."""
-
-
-@dataclass(slots=True)
-class Answer:
-    """An answer under way. ``pending``: calls that have no answer yet; ``answered`` wakes whoever waits for them."""
-
-    turn: HeardTurn
-    spoken: Spoken
-    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
-    pending: set[str] = field(default_factory=set)
-    answers: list[ToolAnswer] = field(default_factory=list)
-    answered: trio.Event = field(default_factory=trio.Event)
-
-    def take(self, answer: ToolAnswer) -> bool:
-        """Whether this answer was waited for."""
-        if answer.call_id not in self.pending:
-            return False
-        self.pending.discard(answer.call_id)
-        self.answers.append(answer)
-        self.answered.set()
-        return True
+class _BrokenOffError(Exception):
+    """The model stopped in mid-answer, and believes that the caller made it."""
 
 
 async def give(answer: Answer, stage: Stage, manner: Manner, *, transcribes: bool) -> None:
@@ -100,16 +32,11 @@ async def give(answer: Answer, stage: Stage, manner: Manner, *, transcribes: boo
         await _talk_nonsense(garbled, stage)
         if garbled.instead:
             return
-    reply = manner.brain.reply(answer.turn)
-    playback = 0.0
-    for _ in range(_MOST_ROUNDS):
-        playback += await _speak(reply, answer, stage, manner, transcribes=transcribes)
-        if not reply.tools:
-            break
-        answers = await _call_tools(reply.tools, answer, stage)
-        if all(one.scheduling == "SILENT" for one in answers):
-            break
-        reply = manner.brain.reply(replace(answer.turn, results=tuple(answer.answers)))
+    try:
+        playback = await _say_all(answer, stage, manner, transcribes=transcribes)
+    except _BrokenOffError:
+        await stage.turn_over(answer.spoken)
+        return
     await stage.link.send(frames.generation_complete())
     stage.note("generation_complete")
     # The service ends a turn when it believes that it has been played.
@@ -121,23 +48,48 @@ async def give(answer: Answer, stage: Stage, manner: Manner, *, transcribes: boo
     await stage.turn_over(answer.spoken)
 
 
+async def _say_all(answer: Answer, stage: Stage, manner: Manner, *, transcribes: bool) -> float:
+    """Speak and call tools in turn until there is nothing more to say; how long it plays, in seconds."""
+    await call_strangely(answer, stage)
+    reply = manner.brain.reply(answer.turn)
+    playback = 0.0
+    for _ in range(_MOST_ROUNDS):
+        playback += await _speak(reply, answer, stage, manner, transcribes=transcribes)
+        if not reply.tools:
+            break
+        answers = await call_tools(reply.tools, answer, stage)
+        if all(one.scheduling == "SILENT" for one in answers):
+            break
+        reply = manner.brain.reply(replace(answer.turn, results=tuple(answer.answers)))
+    return playback
+
+
 async def _speak(reply: Reply, answer: Answer, stage: Stage, manner: Manner, *, transcribes: bool) -> float:
-    """Send one reply's sound and text; how long it plays, in seconds."""
+    """Send one reply's sound and text; how long it plays, in seconds.
+
+    Raises:
+        _BrokenOffError: in the middle of it, in that mood.
+    """
     cut = stage.mood(Cut)
     if cut is not None and cut.after_ms == 0:
         await stage.end(cut.code, cut.reason)
+    if reply.text and (written := stage.mood(TextOnly)) is not None:
+        answer.spoken.text += reply.text
+        await _write(written, reply.text, stage)
+        return 0.0
     sound = reply.sound if reply.sound is not None else await manner.voice(reply.text) if reply.text else None
     if sound is None or len(sound) == 0:
         return 0.0
-    text = reply.text
+    pace, text = manner.pace, reply.text
     if (runaway := stage.mood(Runaway)) is not None:
-        times = max(1, math.ceil(runaway.speech_s * frames.OUTPUT_RATE / len(sound)))
-        sound, text = np.tile(sound, times), " ".join([text] * times)
+        sound, text = _without_end(runaway, sound, text)
+        pace = math.inf if runaway.at_once else pace
     messages = frames.audio_frames(sound.astype("<i2").tobytes(), manner.chunk_ms)
     deltas = _deltas(text, len(messages), first=not answer.spoken.text)
+    stalls, phantom = stage.mood(Stalls), stage.mood(PhantomMidway)
     began = trio.current_time()
     for at, message in enumerate(messages):
-        await trio.sleep_until(began + at * manner.chunk_ms / 1000 / manner.pace)
+        await trio.sleep_until(began + at * manner.chunk_ms / 1000 / pace)
         if transcribes and (delta := deltas.get(at)):
             await stage.link.send(frames.output_text(delta))
         await stage.link.send(message)
@@ -146,34 +98,39 @@ async def _speak(reply: Reply, answer: Answer, stage: Stage, manner: Manner, *, 
             stage.note("first_audio")
         answer.spoken.audio_ms += min(manner.chunk_ms, len(sound) * 1000 / frames.OUTPUT_RATE - at * manner.chunk_ms)
         answer.spoken.text += deltas.get(at, "")
-        if cut is not None and (at + 1) * manner.chunk_ms >= cut.after_ms:
+        sent_ms = (at + 1) * manner.chunk_ms
+        if cut is not None and sent_ms >= cut.after_ms:
             await stage.end(cut.code, cut.reason)
+        if stalls is not None and sent_ms >= stalls.after_ms:
+            stage.note("stalled", f"after {answer.spoken.audio_ms:.0f} ms")
+            await trio.sleep_forever()
+        if phantom is not None and sent_ms >= phantom.after_ms:
+            await _break_off(phantom, answer, stage)
     if cut is not None:
         await stage.end(cut.code, cut.reason)
     return len(sound) / frames.OUTPUT_RATE
 
 
-async def _call_tools(wishes: tuple[ToolWish, ...], answer: Answer, stage: Stage) -> list[ToolAnswer]:
-    """Call them all and wait until each has been answered."""
-    calls = [{"id": stage.ask(wish), "name": wish.name, "args": dict(wish.arguments)} for wish in wishes]
-    double = stage.mood(DoubleToolCall)
-    if double is not None and double.how == "part":
-        await stage.link.send(frames.tool_call_part(calls[0]))
-    answer.pending.update(str(call["id"]) for call in calls)
-    await stage.link.send(frames.resumption(""))  # not while a call is pending
-    await stage.link.send(frames.tool_call(calls))
-    if double is not None and double.how == "same_id":
-        stage.ask_again(str(calls[0]["id"]))
-        await stage.link.send(frames.tool_call(calls[:1]))
-    if double is not None and double.how == "new_id":
-        again = {**calls[0], "id": stage.ask(wishes[0])}
-        answer.pending.add(str(again["id"]))
-        await stage.link.send(frames.tool_call([again]))
-    before = len(answer.answers)
-    while answer.pending:
-        answer.answered = trio.Event()
-        await answer.answered.wait()
-    return answer.answers[before:]
+async def _break_off(phantom: PhantomMidway, answer: Answer, stage: Stage) -> None:
+    answer.spoken.interrupted = True
+    stage.note("phantom_interrupted", f"after {answer.spoken.audio_ms:.0f} ms")
+    await stage.link.send(frames.interrupted())
+    if phantom.ends_turn:
+        await stage.link.send(frames.interrupted_turn_complete())
+    raise _BrokenOffError
+
+
+async def _write(mood: TextOnly, text: str, stage: Stage) -> None:
+    for word in text.split():
+        written = frames.output_text if mood.how == "transcript" else frames.text_part
+        await stage.link.send(written(f" {word}"))
+
+
+def _without_end(mood: Runaway, sound: NDArray[np.int16], text: str) -> tuple[NDArray[np.int16], str]:
+    """Sound and text of an answer that does not stop."""
+    times = max(1, math.ceil(mood.speech_s * frames.OUTPUT_RATE / len(sound)))
+    said = [text if mood.repeats else f"Thought number {number} leads to the one after it." for number in range(times)]
+    return np.tile(sound, times), " ".join(said)
 
 
 async def _talk_nonsense(mood: Garbled, stage: Stage) -> None:

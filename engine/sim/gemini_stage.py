@@ -8,11 +8,12 @@ import trio
 from engine.sim import gemini_frames as frames
 from engine.sim.brain import ToolWish
 from engine.sim.ear import Ear
+from engine.sim.gemini_answer import Manner, SomeMood
+from engine.sim.gemini_conduct import Conduct
 from engine.sim.gemini_link import NO_CODE, Link
 from engine.sim.gemini_record import Saved, SessionRecord, Spoken
-from engine.sim.gemini_rules import Conduct, Said, Setup
+from engine.sim.gemini_rules import Said, Setup
 from engine.sim.gemini_schema import Refusal
-from engine.sim.gemini_speech import Manner, SomeMood
 from engine.sim.moods import Cut, Deaf, GoAway, Silent
 
 _TOKENS_PER_S = 25  # of audio, either way
@@ -132,8 +133,10 @@ class OpenStage:
         """Moods that come with a turn as such, whatever the answer is (turn 0: with the set-up)."""
         if self.mood(Deaf) is not None:
             self.record.deaf = True
-            while self.link.closed_with is None:  # noqa: ASYNC110 - who does not read cannot be told
+            while not self.link.is_gone:  # noqa: ASYNC110 - who does not read cannot be told
                 await trio.sleep(_DEAF_LOOK_S)
+            self.nursery.cancel_scope.cancel()  # the reader below may wait for ever for somebody to take what it has
+            await trio.sleep_forever()
         if self.turn == 0 and (cut := self.mood(Cut)) is not None:
             await self.end(cut.code, cut.reason)
         if (going := self.mood(GoAway)) is not None:
@@ -157,5 +160,5 @@ class OpenStage:
     async def _go_away(self, mood: GoAway) -> None:
         self.note("go_away", str(mood.time_left_s))
         await self.link.send(frames.go_away(mood.time_left_s))
-        await trio.sleep(mood.time_left_s)
+        await trio.sleep(mood.time_left_s if mood.closes_after_s is None else mood.closes_after_s)
         await self.end(1011, "Deadline expired before operation could complete.")

@@ -57,7 +57,7 @@ async def test_a_silent_model_is_given_a_filler_and_then_the_script(
 ) -> None:
     async with stage(tmp_path, speech, Rule(Silent(), turn=2)) as on:
         call = await on.call([Listen(), Say(on.said[PARKING]), Listen(quiet_ms=2500), HangUp()])
-        (filler,) = call.moments("filler")
+        filler, *_ = call.moments("filler")
         (lost,) = call.moments("model_lost")
         line_ms = call.moments("line")[0]["at_ms"]
         apology_ms = heard_at(call, on.prompts.apology)

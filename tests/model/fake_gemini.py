@@ -44,6 +44,7 @@ class FakeGemini:
         self.head = ""
         self.messages: list[dict[str, Any]] = []
         self.pongs: list[bytes] = []
+        self.pings: list[bytes] = []
         self.closed: tuple[int | None, str] | None = None
 
     async def upgrade(self) -> None:
@@ -74,8 +75,10 @@ class FakeGemini:
                 self.pongs.append(payload)
             elif opcode == CLOSE:
                 self.closed = parse_close(payload)
+            elif opcode == PING:
+                self.pings.append(payload)
             else:
-                assert opcode in {TEXT, PING}
+                assert opcode == TEXT
                 self.messages.append(json.loads(payload))
         return bool(data)
 

@@ -29,6 +29,7 @@ from engine.model.session import run_session
 from tests.model.fake_gemini import FakeGemini
 
 FILLER_S, STALL_S = 1.5, 4.0
+AGAIN_S = FILLER_S + (STALL_S - FILLER_S) / 3  # when the model is asked once more
 
 
 @dataclass
@@ -44,9 +45,12 @@ class Running:
     lost: ModelLost | None = None
     done: trio.Event = field(default_factory=trio.Event)
 
+    async def commit(self, turn_id: int) -> None:
+        await self.uplink.send(CommitTurn(Asked(turn_id), Skipped(turn_id, "small talk")))
+
     async def turn(self, turn_id: int = 1) -> None:
         await self.uplink.send(OpenTurn(turn_id))
-        await self.uplink.send(CommitTurn(Asked(turn_id), Skipped(turn_id, "small talk")))
+        await self.commit(turn_id)
         while await self.fake.expect() != {"realtimeInput": {"activityEnd": {}}}:
             pass
 

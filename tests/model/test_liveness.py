@@ -28,20 +28,56 @@ def test_an_unanswered_turn_is_first_slow_and_then_stalled() -> None:
     judged.committed(10.0)
     assert judged.verdict(11.4) == Healthy()
     assert judged.next_deadline(11.4) == 11.5
-    assert judged.verdict(11.5) == Slow()
-    assert judged.next_deadline(11.5) == 14.0
-    assert judged.verdict(13.9) == Slow()
+    assert judged.verdict(11.5) == Slow(10.0, company=1, asks=0)
+    assert judged.verdict(13.9) == Slow(10.0, company=2, asks=2)
+    assert judged.next_deadline(13.9) == 14.0
     assert stalled(judged, 14.0)
 
 
-def test_a_response_that_breaks_off_is_stalled_and_never_slow() -> None:
+def test_the_model_is_asked_twice_again_before_it_is_given_up() -> None:
+    judged = Liveness(filler_after_s=0.9, stall_after_s=5.0)
+    judged.committed(0.0)
+    steps = []
+    now: float | None = 0.0
+    while now is not None and now < 5.0:
+        now = judged.next_deadline(now)
+        assert now is not None
+        steps.append((round(now, 2), judged.verdict(now)))
+    company_and_asks = [(at, verdict.company, verdict.asks) for at, verdict in steps if isinstance(verdict, Slow)]
+    assert company_and_asks == [(0.9, 1, 0), (2.27, 1, 1), (2.7, 2, 1), (3.77, 2, 2), (4.5, 3, 2)]
+
+
+def test_a_response_that_hangs_needs_company_and_is_not_asked_for_again() -> None:
     judged = liveness()
     judged.committed(0.0)
     judged.sound(1.0)
     judged.sound(2.0)
-    assert judged.verdict(5.9) == Healthy()
-    assert judged.next_deadline(5.9) == 6.0
+    assert judged.next_deadline(2.0) == 3.5
+    assert judged.verdict(5.9) == Slow(2.0, company=2, asks=0)
     assert stalled(judged, 6.0)
+
+
+def test_the_rest_of_an_answer_that_was_broken_off_is_asked_for_soon() -> None:
+    judged = liveness()
+    judged.committed(0.0)
+    judged.sound(1.0)
+    judged.interrupted()
+    judged.broken_off(2.0)
+    assert judged.next_deadline(2.0) == 2.1
+    assert judged.verdict(2.1) == Slow(2.0, company=0, asks=1)
+    assert stalled(judged, 6.0)
+
+
+def test_while_the_caller_has_the_turn_neither_sound_nor_results_make_a_debt() -> None:
+    judged = liveness()
+    judged.tool_pending("a")
+    judged.turn_opened()
+    judged.sound(1.0)
+    judged.tool_answered("a", 2.0)
+    assert judged.verdict(60.0) == Healthy()
+    assert judged.next_deadline(60.0) is None
+    judged.committed(60.0)
+    assert stalled(judged, 64.0)
 
 
 def test_after_all_was_generated_nothing_is_owed_and_late_pieces_start_no_new_debt() -> None:
@@ -92,7 +128,7 @@ def test_while_a_tool_runs_nothing_is_owed_and_its_result_asks_anew() -> None:
     assert judged.verdict(40.0) == Healthy()
     assert judged.next_deadline(40.0) is None
     judged.tool_answered("b", 40.0)
-    assert judged.verdict(41.5) == Slow()
+    assert judged.verdict(41.5) == Slow(40.0, company=1, asks=0)
     assert stalled(judged, 44.0)
 
 
@@ -125,7 +161,7 @@ def test_unusable_messages_far_apart_are_tolerated() -> None:
 
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["commit", "open", "sound", "all", "done", "stop", "tool", "result", "cancel"]),
+        st.sampled_from(["commit", "open", "sound", "all", "done", "stop", "off", "tool", "result", "cancel"]),
         st.floats(0.0, 3.0),
     ),
     max_size=30,
@@ -133,13 +169,14 @@ STEPS = st.lists(
 
 
 def apply(judged: Liveness, step: str, now: float) -> None:
-    steps: dict[str, Callable[[], None]] = {
+    steps: dict[str, Callable[[], object]] = {
         "commit": lambda: judged.committed(now),
         "open": judged.turn_opened,
         "sound": lambda: judged.sound(now),
         "all": judged.generation_complete,
         "done": judged.turn_complete,
         "stop": judged.interrupted,
+        "off": lambda: judged.broken_off(now),
         "tool": lambda: judged.tool_pending("t"),
         "result": lambda: judged.tool_answered("t", now),
         "cancel": lambda: judged.tools_cancelled(("t",)),

@@ -17,6 +17,7 @@ from engine.messages import (
     Speak,
     ToolResult,
 )
+from engine.model.liveness import COMPANY_EVERY_S
 from engine.model.provider import AudioDelta, StreamEvent
 from engine.model.stream import SEND_DEADLINE_S
 from tests.model.conftest import Open, Run
@@ -28,14 +29,14 @@ Clock = trio.testing.MockClock
 # --- slow and lost ---------------------------------------------------------------------------------------------------
 
 
-async def test_a_silent_model_is_slow_once_and_then_stalled(running: Run, autojump_clock: Clock) -> None:
+async def test_a_silent_model_is_slow_until_it_is_stalled(running: Run, autojump_clock: Clock) -> None:
     async with running() as session:
         await trio.sleep(30.0)  # silence while nothing is owed is none
         session.started_at = trio.current_time()
         await session.turn()
         assert isinstance(await session.why(), ModelStalled)
         assert session.elapsed() == pytest.approx(STALL_S)
-        assert session.slow_at == [pytest.approx(FILLER_S)]
+        assert session.slow_at == pytest.approx([FILLER_S, FILLER_S + COMPANY_EVERY_S])
 
 
 async def test_only_what_the_caller_notices_keeps_a_model_from_being_slow(running: Run, autojump_clock: Clock) -> None:
@@ -45,7 +46,7 @@ async def test_only_what_the_caller_notices_keeps_a_model_from_being_slow(runnin
         await session.fake.content(inputTranscription={"text": "heard you"})
         await session.fake.content(outputTranscription={"text": "but silent"})
         assert isinstance(await session.why(), ModelStalled)
-        assert session.slow_at == [pytest.approx(FILLER_S)]
+        assert session.slow_at == pytest.approx([FILLER_S, FILLER_S + COMPANY_EVERY_S])
 
 
 async def test_a_response_that_breaks_off_is_stalled(running: Run, autojump_clock: Clock) -> None:
@@ -56,7 +57,7 @@ async def test_a_response_that_breaks_off_is_stalled(running: Run, autojump_cloc
             await session.fake.sound()
         assert isinstance(await session.why(), ModelStalled)
         assert session.elapsed() == pytest.approx(5.0 + STALL_S)
-        assert session.slow_at == []
+        assert session.slow_at == pytest.approx([5.0 + FILLER_S, 5.0 + FILLER_S + COMPANY_EVERY_S])
 
 
 async def test_a_response_played_back_slowly_is_not_stalled(running: Run, autojump_clock: Clock) -> None:
@@ -80,7 +81,7 @@ async def test_while_a_tool_runs_the_model_may_be_silent_and_must_speak_after_it
         assert session.slow_at == []
         await session.uplink.send(ToolResult("c", "book", {"status": "ok"}))
         assert isinstance(await session.why(), ModelStalled)
-        assert session.slow_at == [pytest.approx(20.0 + FILLER_S)]
+        assert session.slow_at == pytest.approx([20.0 + FILLER_S, 20.0 + FILLER_S + COMPANY_EVERY_S])
         assert session.elapsed() == pytest.approx(20.0 + STALL_S)
 
 

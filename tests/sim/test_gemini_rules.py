@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from engine.model.provider import HistoryItem, SessionSetup
 from engine.model.setup import setup_fields
+from engine.sim.gemini_conduct import Conduct
 from engine.sim.gemini_rules import (
     ActivityEnd,
     ActivityStart,
     AudioIn,
     AudioStreamEnd,
-    Conduct,
     ContentIn,
     ContextUpdate,
     Said,
