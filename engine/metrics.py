@@ -41,6 +41,9 @@ class Metrics:
         self.dropped_messages = Counter(
             "frontdesk_channel_refusals", "Messages refused by a full channel", ["channel"], registry=r
         )
+        self.live_state = Counter(
+            "frontdesk_live_state", "Writing live calls behind: rounds, skipped ones, calls moved", ["what"], registry=r
+        )
         self.crashes = Counter("frontdesk_crashes", "Exceptions nobody foresaw, by place", ["place"], registry=r)
 
     @staticmethod

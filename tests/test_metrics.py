@@ -7,7 +7,7 @@ from engine.metrics import Metrics
 # A label of these takes one of a small set of words. Call, caller or tenant are never among them.
 BOUNDED = {
     "path", "result", "reason", "kind", "outcome", "source", "target", "cause", "provider", "retrieval", "effect",
-    "status", "fate", "channel", "place",
+    "status", "fate", "channel", "place", "what",
 }  # fmt: skip
 
 

@@ -51,6 +51,7 @@ _LINE = {
     "fault": Reason.BAD_MEDIA,
     "carrier": Reason.CARRIER_ENDED,
     "our_fault": Reason.CRASHED,
+    "moved": Reason.DRAINED,
 }
 
 ON_PURPOSE = frozenset({Reason.AGENT_ENDED, Reason.MESSAGE_TAKEN, Reason.SCRIPT_ENDED, Reason.CALLER_HUNG_UP})

@@ -4,13 +4,13 @@ The record outlives sessions and legs of its call. It is written by the floor's 
 health and (through ``observe``) by whoever watches live. Agent text is what was *heard*, not what was generated.
 """
 
-import itertools
 import secrets
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from engine.call.heard import Pace, letters, words_heard
 from engine.call.outcome import Outcome
 from engine.call.probe import CallProbe
 from engine.messages import Floor, Notes, RetrievalOutcome, Skipped
@@ -32,22 +32,29 @@ class Moment:
 
 @dataclass(slots=True)
 class Utterance:
-    """What one side said in one go."""
+    """What one side said in one go.
+
+    Attributes:
+        heard_share: of its sound.
+        heard_letters: how far into the text that reaches (``heard.py``), where the sound known was not all of it.
+    """
 
     role: str
     text: str
     turn_id: int
     generation: int | None = None
     heard_share: float = 1.0
+    heard_letters: float | None = None
     complete: bool = True
 
     @property
     def heard(self) -> str:
-        """The text up to the last whole word that was heard."""
+        """The text up to the last word that was heard to its end."""
+        if self.heard_letters is not None:
+            return words_heard(self.text, self.heard_letters)
         if self.heard_share >= 1.0:
             return self.text.strip()
-        words = self.text.split()
-        return " ".join(words[: int(len(words) * self.heard_share)])
+        return words_heard(self.text, letters(self.text) * self.heard_share)
 
 
 class CallRecord:
@@ -82,11 +89,20 @@ class CallRecord:
         self.timeline: list[Moment] = []
         self._observe = observe
         self._by_generation: dict[int, Utterance] = {}
-        self._generations = itertools.count(1)
+        self._pace = Pace()
+        self.generation = 0  # the last number that was given
 
     def next_generation(self) -> int:
         """Number one more utterance; counted through all legs of the call, since what was said is kept by it."""
-        return next(self._generations)
+        self.generation += 1
+        return self.generation
+
+    def take_up(self, said: Sequence[Utterance], generation: int) -> None:
+        """Put what was said while another worker served the call before what has been said here."""
+        self.utterances[:0] = said
+        earlier = {one.generation: one for one in said if one.generation is not None}
+        self._by_generation = earlier | self._by_generation
+        self.generation = max(self.generation, generation)
 
     def note(self, now: float, what: str, text: str = "", **facts: Any) -> None:
         """Add a moment to the timeline and show it to whoever watches."""
@@ -137,11 +153,24 @@ class CallRecord:
         if utterance is not None:
             utterance.complete = True
 
-    def cut(self, generation: int, heard_ms: float, queued_ms: float) -> None:
-        """The caller heard only the first ``heard_ms`` of ``queued_ms``."""
+    def cut(self, generation: int, heard_ms: float, queued_ms: float, *, whole: bool = True) -> None:
+        """The caller heard only the first ``heard_ms`` of ``queued_ms``; ``whole``: more would not have come."""
         utterance = self._by_generation.get(generation)
-        if utterance is not None and queued_ms > 0:
-            utterance.heard_share = min(1.0, heard_ms / queued_ms)
+        if utterance is None or queued_ms <= 0:
+            return
+        utterance.heard_share = min(1.0, heard_ms / queued_ms)
+        if whole:
+            self._pace.learn(utterance.text, queued_ms)
+        else:
+            utterance.heard_letters = heard_ms / self._pace.in_step(utterance.text, queued_ms)
+
+    def played(self, generation: int, heard_ms: float) -> None:
+        """The caller heard all of it, and it was so long."""
+        self._pace.learn(self.text_of(generation), heard_ms)
+
+    def backchannel(self, now: float, paused_s: float) -> None:
+        """The agent paused because the caller made a sound, and went on: it was no interruption."""
+        self.note(now, "backchannel", paused_ms=round(1000 * paused_s))
 
     def used(self, now: float, tokens: Mapping[str, int]) -> None:
         """What a turn of the session that holds the floor cost, by its provider's own count."""

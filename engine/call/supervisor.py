@@ -41,9 +41,10 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
+from engine.audio.echo import EchoGuard
 from engine.audio.pacer import Pacer
-from engine.audio.speech import SpeechDetector
-from engine.audio.windows import WindowBuilder
+from engine.audio.speech import SUSPECT_MS, UNDECIDED_MS, SpeechDetector
+from engine.audio.windows import PREROLL_MS, WindowBuilder
 from engine.call.channels import FloorEnds
 from engine.call.context import CallContext
 from engine.call.desk import CallDesk
@@ -107,8 +108,11 @@ async def _run_tree(line: MediaLine, tenant: Tenant, record: CallRecord, service
     playout = Playout(
         pacer=Pacer(lead_ms=tenant.timing.lead_ms),
         inbox=inbox_send,
-        on_cut=lambda cut: record.cut(cut.generation, cut.heard_ms, cut.queued_ms),
+        on_cut=lambda cut: record.cut(cut.generation, cut.heard_ms, cut.queued_ms, whole=cut.whole),
         metrics=metrics,
+        longest_pause_s=(tenant.timing.barge_in_ms + UNDECIDED_MS) / 1000,
+        on_played=lambda played: record.played(played.generation, played.heard_ms),
+        on_resume=lambda paused_s: record.backchannel(trio.current_time(), paused_s),
     )
 
     def agent_sounding() -> bool:
@@ -117,11 +121,17 @@ async def _run_tree(line: MediaLine, tenant: Tenant, record: CallRecord, service
     gate = CallerAudioGate(
         inbox=inbox_send,
         vad=services.new_vad(),
-        detector=SpeechDetector(endpointing_ms=tenant.timing.endpointing_ms, barge_in_ms=tenant.timing.barge_in_ms),
-        windows=WindowBuilder(window_ms=tenant.timing.window_ms),
+        detector=SpeechDetector(
+            endpointing_ms=tenant.timing.endpointing_ms,
+            barge_in_ms=tenant.timing.barge_in_ms,
+            suspect_ms=SUSPECT_MS,
+        ),
+        windows=WindowBuilder(window_ms=tenant.timing.window_ms, keep_ms=2 * tenant.timing.barge_in_ms + PREROLL_MS),
         agent_sounding=agent_sounding,
         metrics=metrics,
         listener=heard_send if services.listener else None,
+        hush=playout,
+        echo=EchoGuard(playout.played),
     )
     desk = CallDesk()
     context = CallContext(

@@ -1,38 +1,43 @@
 """All calls of one worker: who may come in, who is on the line, how each ended, and drain.
 
 The switchboard owns what must outlive one media stream of a call: its record (transcript, handle, outcome) stays for a
-while after the line is gone, so that a recovery request finds the call where it stood. Everything here is one process's
-memory; ``/twilio/recover`` on another worker starts afresh (until live state is written behind).
+while after the line is gone, so that a recovery request finds the call where it stood. Every call is also written
+behind to the live store, where other workers, and the next process, find it (``moves``): whoever is asked for a call
+that it does not know takes it over from there, and whoever had it before learns that it has moved.
+
+A call is ended by the worker that it belongs to. Where the store is shared, a worker that goes ends none of the calls
+that may come back: another one serves them, or ends them when nobody asks for them any more (``sweep``).
 """
 
-import itertools
-from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from uuid import uuid4
 
 import trio
 
-from engine.call.outcome import ON_PURPOSE, Outcome, Reason
+from engine.call.admission import Admissions, Load
+from engine.call.call_ends import CallEnds
+from engine.call.entries import Entries, Entry
+from engine.call.moves import Moves
+from engine.call.outcome import Outcome, Reason
 from engine.call.record import CallRecord
 from engine.call.services import Services
 from engine.call.supervisor import run_call
+from engine.call.sweep import run_sweep
 from engine.call.switchboard_types import (
     Admission,
     CallSnapshot,
     EndState,
     SwitchboardStatistics,
 )
-from engine.call.wrap_up import offer_end
-from engine.errors import LineLost, RemoteError
+from engine.errors import LineLost
 from engine.log import bind_call, get_logger
-from engine.store.interface import CallEnd, Message
+from engine.store.interface import CallEnd
+from engine.store.live_calls import ClaimRefused, LiveCalls, MemoryLiveCalls
 from engine.telephony.line import MediaLine
 from engine.tenants.tenant import Tenant
 from engine.wire.stream_token import StreamClaims
 from engine.wire.twilio_media import Start
 
-REMEMBERED_CALLS = 5_000  # ended or ringing calls kept for recovery; the oldest is forgotten first
-REMEMBERED_S = 900.0
 MAY_COME_BACK_S = {
     # From a broken line to the carrier's next stream 0.9 s were measured, and recovery backs off; then it is over.
     Reason.LINE_BROKEN: 20.0,
@@ -43,29 +48,21 @@ MAY_COME_BACK_S = {
     # A stop is also what a stream gets whose document was replaced by a repeated webhook's: it is back in 3 s.
     Reason.CALLER_HUNG_UP: 6.0,
 }
+FLUSH_S = 1.0
 SNAPSHOTS = 500
-FORGET_PAUSES_S = (1.0, 5.0, 15.0, 60.0)
 
 log = get_logger("call.switchboard")
 
 
-@dataclass(slots=True)
-class Entry:
-    """One call as the switchboard knows it."""
-
-    call_sid: str
-    tenant_id: str
-    caller: str
-    seen_at: float  # when it rang, or was last on the line
-    record: CallRecord | None = None
-    line: MediaLine | None = None
-    attempts: int = 0
-    over: bool = False  # the carrier said so itself
-    wrapped_up: bool = False  # its end was handed on
-
-
 class Switchboard:
-    """See the module. One per process; all methods are plain calls but ``run`` and ``take_line``."""
+    """See the module. One per process; methods that are not ``async`` return at once.
+
+    Args:
+        live_calls: where other workers find calls; None: nowhere but in this switchboard.
+        worker: how this worker is called in what is kept; made unique for this process.
+        admissions: judges new calls; None: by ``max_calls`` and the tenants' quotas alone.
+        load: how the worker does, asked whenever a call is judged.
+    """
 
     def __init__(
         self,
@@ -74,56 +71,78 @@ class Switchboard:
         ends: trio.MemorySendChannel[CallEnd],
         max_calls: int,
         wall_clock: Callable[[], str],
+        live_calls: LiveCalls | None = None,
+        worker: str = "worker",
+        admissions: Admissions | None = None,
+        load: Callable[[], Load] = Load,
     ) -> None:
         self._services = services
-        self._ends = ends
         self._max_calls = max_calls
-        self._wall_clock = wall_clock
-        self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._live: dict[str, Entry] = {}
-        self._by_tenant: dict[str, int] = {}
+        self._admissions = admissions or Admissions(max_calls=max_calls)
+        self._load = load
         self._draining = False
-        self._broken: dict[str, trio.CancelScope] = {}
         self._nursery: trio.Nursery | None = None
+        self._store = live_calls or MemoryLiveCalls()
+        self._worker = f"{worker}-{uuid4().hex[:12]}"
+        self._entries = Entries(
+            is_held=lambda sid: sid in self._live or sid in self._waiting, on_line=lambda: len(self._live)
+        )
+        self._call_ends = CallEnds(services=services, ends=ends, wall_clock=wall_clock)
+        self._moves = Moves(
+            live=self._store,
+            worker=self._worker,
+            metrics=services.metrics,
+            entries=self._entries,
+            ends=self._call_ends,
+        )
+        self._waiting = self._moves.waiting
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Wait for the recovery of broken calls, until cancelled; then wrap up those that were not recovered."""
+        """Wait for the recovery of broken calls, until cancelled; then wrap up those that are ours alone to end."""
         try:
             async with trio.open_nursery() as nursery:
-                self._nursery = nursery
+                self._run_in(nursery)
+                if self._store.shared:
+                    nursery.start_soon(self._sweep)
                 task_status.started()
                 await trio.sleep_forever()
         finally:
-            self._nursery = None
+            self._run_in(None)
+
+    async def write_behind(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Write how each call stands for other workers to find, until cancelled."""
+        await self._moves.write_behind.run(task_status=task_status)
 
     # --- the door ----------------------------------------------------------------------------------------------
 
     def ring(self, call_sid: str, tenant_id: str, caller: str, called: str) -> None:
         """The carrier says that a call is coming."""
         del called  # the tenant has been found by it
-        if call_sid not in self._entries:
-            self._remember(Entry(call_sid, tenant_id, caller, trio.current_time()))
+        self._entries.ensure(call_sid, tenant_id, caller, trio.current_time())
 
-    def admission(self, tenant: Tenant) -> Admission:
-        """May one more call of this tenant be taken now?"""
-        if self._draining:
-            return Admission.DRAINING
-        if len(self._live) >= self._max_calls:
-            return Admission.FULL
-        if self._by_tenant.get(tenant.id, 0) >= tenant.quotas.concurrent_calls:
-            return Admission.TENANT_FULL
-        return Admission.ADMITTED
+    def admission(self, tenant: Tenant, *, call_sid: str = "", recovery: bool = False) -> Admission:
+        """May one more call of this tenant be taken now? One that is named, and may, has its place from here on."""
+        now, wall = trio.current_time(), self._services.wall_clock()
+        found = self._admissions.judge(tenant, now, wall, self._load(), call_sid=call_sid, recovery=recovery)
+        if found is Admission.ADMITTED and call_sid:
+            self._admissions.expect(call_sid, tenant, now, recovery=recovery)
+        return found
+
+    async def claim_line(self, start: Start, claims: StreamClaims) -> ClaimRefused | None:
+        """Make the call ours for this stream, before it is served; None where it may be. Takes 0.3 s at most."""
+        parameters = start.custom_parameters
+        caller = parameters.get("caller", "")
+        entry = self._entries.ensure(start.call_sid, claims.tenant_id, caller, trio.current_time())
+        return await self._moves.claim_line(entry, parameters.get("token", ""), claims.attempt)
 
     async def take_line(self, line: MediaLine, start: Start, tenant: Tenant, claims: StreamClaims) -> None:
         """Serve this line to its end. Returns when nothing of the call is left; never raises for the call's sake."""
         now = trio.current_time()
-        call_sid = start.call_sid
-        if call_sid not in self._entries:
-            self._remember(Entry(call_sid, tenant.id, "", now))
-        entry = self._entries[call_sid]
+        entry = self._entries.ensure(start.call_sid, tenant.id, "", now)
         if entry.record is None:
             entry.record = CallRecord(
-                call_sid=call_sid,
+                call_sid=start.call_sid,
                 tenant_id=tenant.id,
                 caller=entry.caller,
                 started_at=now,
@@ -132,8 +151,8 @@ class Switchboard:
         record = entry.record
         record.outcome = None
         record.note(now, "line", attempt=claims.attempt)
-        bind_call(call_sid=call_sid, tenant_id=tenant.id)
-        self._enter(entry, line)
+        bind_call(call_sid=start.call_sid, tenant_id=tenant.id)
+        self._enter(entry, line, tenant)
         try:
             outcome = await run_call(line=line, tenant=tenant, record=record, services=self._services)
         finally:
@@ -142,49 +161,68 @@ class Switchboard:
             self._leave(entry)
             self._end_leg(entry, record)
         log.info("call ended", outcome=outcome.outcome, reason=outcome.reason, detail=outcome.detail)
+        if entry.left:
+            # Before the websocket closes: whoever is asked for the call in the next instant is to find all of it.
+            await self.flush()
 
-    def carrier_says_ended(self, call_sid: str, why: str) -> None:
+    def carrier_says_ended(self, call_sid: str, why: str, *, tenant_id: str = "") -> None:
         """The carrier told us by another way than the line: see ``server/ports.py`` for what ``why`` may be.
 
         A *call status* means that the call is over (``completed`` without our asking is a caller who hung up, and the
         stream's own stop may come after it); everything else is about the line alone, and the call may come back.
         """
         is_over = why.startswith("call status")
+        if is_over:
+            self._admissions.gone(call_sid)
         entry = self._live.get(call_sid)
         if entry is not None and entry.line is not None:
             reason = "broken" if not is_over else "hang_up" if why.endswith("completed") else "carrier"
             entry.over = entry.over or is_over
             entry.line.end(LineLost(reason, why))
-        elif is_over and (waiting := self._broken.get(call_sid)) is not None:
-            waiting.cancel()
+        elif is_over and call_sid in self._waiting:
+            if (waited := self._entries.get(call_sid)) is not None:
+                waited.over = True
+            self._waiting.is_over(call_sid)
+        elif is_over and tenant_id:
+            self._moves.write_behind.mark_over(tenant_id, call_sid)
 
     # --- recovery ----------------------------------------------------------------------------------------------
 
-    def end_reason(self, call_sid: str) -> EndState:
-        """How that call stands."""
-        entry = self._entries.get(call_sid)
-        if entry is None or entry.record is None:
-            return EndState.UNKNOWN
-        outcome = entry.record.outcome
-        if outcome is not None and outcome.reason is Reason.TRANSFERRED:
-            return EndState.TRANSFERRING
-        if outcome is not None and outcome.reason in ON_PURPOSE:
-            return EndState.ENDED
-        return EndState.LIVE if call_sid in self._live else EndState.LOST
+    async def look_up(self, call_sid: str, tenant_id: str, *, within_s: float, patient: bool = True) -> None:
+        """Learn how a call stands that another worker may serve, or have served, for ``end_reason`` to say."""
+        await self._moves.look_up(call_sid, tenant_id, within_s=within_s, patient=patient)
 
-    def note_attempt(self, call_sid: str) -> int:
-        """Count a recovery of that call; returns which one it is, from 1."""
+    def end_reason(self, call_sid: str) -> EndState:
+        """How that call stands, as far as it is known here."""
+        if call_sid in self._live:
+            return self._live[call_sid].stands()
         entry = self._entries.get(call_sid)
-        if entry is None:
-            return 1
-        entry.attempts += 1
-        return entry.attempts
+        return entry.stands() if entry is not None else EndState.UNKNOWN
+
+    async def take_over(self, call_sid: str) -> int:
+        """Make a call ours whose stream is to be invited anew; returns which recovery of it this is, from 1."""
+        return await self._moves.take_over(call_sid)
 
     # --- drain and health --------------------------------------------------------------------------------------
 
     def begin_drain(self) -> None:
         """Take no new calls from now on."""
         self._draining = True
+        self._admissions.begin_drain()
+
+    def move_all(self) -> None:
+        """End every line so that the carrier asks for a recovery; what was decided to end or go through, does."""
+        for entry in list(self._live.values()):
+            if entry.line is not None and entry.outcome is None:
+                entry.line.end(LineLost("moved", "this worker goes"))
+
+    async def flush(self) -> None:
+        """Write how all calls stand, now; gives up after a second."""
+        await self._moves.write_behind.flush(FLUSH_S)
+
+    def end_is_kept(self, call_sid: str) -> None:
+        """The end of that call is in the store."""
+        self._moves.write_behind.finish(call_sid)
 
     def statistics(self) -> SwitchboardStatistics:
         """A snapshot, of at most 500 calls."""
@@ -206,94 +244,45 @@ class Switchboard:
 
     # --- inside ------------------------------------------------------------------------------------------------
 
-    def _enter(self, entry: Entry, line: MediaLine) -> None:
-        entry.line = line
+    def _run_in(self, nursery: trio.Nursery | None) -> None:
+        self._nursery = self._call_ends.nursery = nursery
+        self._moves.run_in(nursery)
+
+    async def _sweep(self) -> None:
+        crashed = self._services.metrics.crashes.labels("sweep").inc
+        await run_sweep(live=self._store, worker=self._worker, end=self._moves.end_left, crashed=crashed)
+
+    def _enter(self, entry: Entry, line: MediaLine, tenant: Tenant) -> None:
+        entry.line, entry.found, entry.left = line, None, False
         self._live[entry.call_sid] = entry
-        self._by_tenant[entry.tenant_id] = self._by_tenant.get(entry.tenant_id, 0) + 1
+        self._admissions.entered(entry.call_sid, tenant, trio.current_time())
         self._services.metrics.calls_now.set(len(self._live))
-        if (waiting := self._broken.pop(entry.call_sid, None)) is not None:
-            waiting.cancel()  # recovered: the end that waited for this is not the call's end
+        self._waiting.is_back(entry.call_sid)
+        self._moves.write_behind.follow(entry)
 
     def _leave(self, entry: Entry) -> None:
         entry.line = None
         entry.seen_at = trio.current_time()
         if entry.record is not None:
             entry.record.duration_s = entry.seen_at - entry.record.started_at
-        self._live.pop(entry.call_sid, None)
-        self._entries.move_to_end(entry.call_sid)
-        self._by_tenant[entry.tenant_id] -= 1
-        if not self._by_tenant[entry.tenant_id]:
-            del self._by_tenant[entry.tenant_id]
+        if self._live.get(entry.call_sid) is entry:
+            del self._live[entry.call_sid]
+        self._entries.seen(entry)
+        self._admissions.left(entry.call_sid, entry.seen_at, self._services.wall_clock())
         self._services.metrics.calls_now.set(len(self._live))
 
     def _end_leg(self, entry: Entry, record: CallRecord) -> None:
-        """A line is gone. Its call is over too, unless the line broke and the carrier may bring the caller back."""
+        """A line is gone. Its call is over too, unless it has moved, or the carrier may bring the caller back."""
         assert record.outcome is not None, "a line that was served has an outcome"
-        patience_s = MAY_COME_BACK_S.get(record.outcome.reason)
-        if patience_s is not None and not entry.over and self._nursery is not None:
-            # Known from this instant on: whoever comes back, or says that the call is over, may do so in the next.
-            scope = self._broken[entry.call_sid] = trio.CancelScope()
-            name = f"recovery of {entry.call_sid}"
-            self._nursery.start_soon(self._await_recovery, entry, record, scope, patience_s, name=name)
-        else:
-            self._wrap_up(entry, record)
-
-    async def _await_recovery(
-        self, entry: Entry, record: CallRecord, scope: trio.CancelScope, patience_s: float
-    ) -> None:
-        try:
-            with scope:
-                await trio.sleep(patience_s)
-        finally:
-            if self._broken.get(entry.call_sid) is scope:
-                del self._broken[entry.call_sid]
-                self._wrap_up(entry, record)
-
-    def _wrap_up(self, entry: Entry, record: CallRecord) -> None:
-        """The call is over: exactly one end per call leaves here."""
-        outcome = record.outcome
-        assert outcome is not None
-        if entry.wrapped_up:
-            # It came back later than anybody waits for; its end was told, and what it said since cannot be added.
-            log.warning("a call ended once more after its end was kept", call_sid=entry.call_sid)
+        reason = record.outcome.reason
+        patience_s = None if entry.over else MAY_COME_BACK_S.get(reason)
+        if entry.moved:
             return
-        entry.wrapped_up = True
-        record.note(trio.current_time(), "ended", outcome.detail, outcome=outcome.outcome, reason=outcome.reason)
-        self._services.metrics.calls.labels(outcome.outcome, outcome.reason).inc()
-        left_at = self._wall_clock()
-        messages = tuple(
-            Message(record.tenant_id, record.call_sid, record.caller, mulaw, left_at) for mulaw in record.messages
-        )
-        if self._nursery is not None:
-            self._nursery.start_soon(self._forget_effects, record.tenant_id, record.call_sid)
-        document = record.document() | {"ended_at": left_at}
-        end = CallEnd(record.tenant_id, record.call_sid, outcome.outcome, outcome.reason, document, messages)
-        offer_end(self._ends, end, self._services.metrics)
-
-    async def _forget_effects(self, tenant_id: str, call_sid: str) -> None:
-        """Nobody asks for this call's effects again; where the ledger is away, that can wait."""
-        for pause_s in itertools.chain(FORGET_PAUSES_S, itertools.repeat(FORGET_PAUSES_S[-1])):
-            try:
-                await self._services.ledger.forget_call(tenant_id, call_sid)
-            except (RemoteError, OSError) as error:
-                log.warning("a call's effects could not be forgotten yet", call_sid=call_sid, detail=str(error))
-                await trio.sleep(pause_s)
-            except Exception:
-                # In the nursery that all calls share: a ledger's bug over a call that has ended must end no other.
-                self._services.metrics.crashes.labels("forget_effects").inc()
-                log.exception("a call's effects could not be forgotten", call_sid=call_sid)
-                return
-            else:
-                return
-
-    def _remember(self, entry: Entry) -> None:
-        """Keep it as the newest, and forget the oldest: too many, or too old. Those on the line do not count."""
-        self._entries[entry.call_sid] = entry
-        oldest = trio.current_time() - REMEMBERED_S
-        while (first := next(iter(self._entries.values()))) is not entry:
-            if first.call_sid in self._live or first.call_sid in self._broken:
-                self._entries.move_to_end(first.call_sid)
-            elif len(self._entries) - len(self._live) > REMEMBERED_CALLS or first.seen_at <= oldest:
-                del self._entries[first.call_sid]
-            else:
-                break
+        may_come_back = patience_s is not None or (reason is Reason.DRAINED and not entry.over)
+        if self._store.shared and entry.epoch and may_come_back and (reason is Reason.DRAINED or self._nursery is None):
+            entry.left = True
+        elif patience_s is not None and self._nursery is not None:
+            # Known from this instant on: whoever comes back, or says that the call is over, may do so in the next.
+            self._waiting.start(self._nursery, entry, patience_s)
+        else:
+            self._call_ends.wrap_up(entry, record)

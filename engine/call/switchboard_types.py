@@ -9,8 +9,12 @@ class Admission(StrEnum):
 
     ADMITTED = "admitted"
     FULL = "full"  # the worker serves as many calls as it may
-    TENANT_FULL = "tenant_full"  # the tenant's own quota is used up
+    TENANT_FULL = "tenant_full"  # the tenant has as many calls as it may
+    TENANT_RATE = "tenant_rate"  # the tenant's calls come faster than they may
+    TENANT_MINUTES = "tenant_minutes"  # the tenant's minutes of this day are used up
     DRAINING = "draining"  # the worker takes no new calls
+    OVERLOADED = "overloaded"  # the worker's clock is late: one more call would be heard by all others
+    MEMORY = "memory"  # the process is as large as it may be
 
 
 class EndState(StrEnum):

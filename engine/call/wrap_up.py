@@ -21,18 +21,27 @@ RETRY_PAUSES_S = (0.2, 1.0, 5.0, 15.0)
 log = get_logger("call.wrap_up")
 
 
-async def run_wrap_up(*, ends: trio.MemoryReceiveChannel[CallEnd], store: Store, usage: Usage | None = None) -> None:
+async def run_wrap_up(
+    *,
+    ends: trio.MemoryReceiveChannel[CallEnd],
+    store: Store,
+    usage: Usage | None = None,
+    kept: Callable[[CallEnd], None] | None = None,
+) -> None:
     """Keep every end, one after the other, until all senders have let go and nothing is left.
 
     Args:
         usage: gets what each call used; None where nobody is billed.
+        kept: told of each end that has been kept with all that belongs to it; not of those that were lost.
     """
     async with ends:
         async for end in ends:
-            await _keep(end, partial(store.keep_call, end))
+            keeps: list[Callable[[], Awaitable[object]]] = [partial(store.keep_call, end)]
             if usage is not None:
-                for record in used(end):
-                    await _keep(end, partial(usage.keep_usage, record))
+                keeps += [partial(usage.keep_usage, record) for record in used(end)]
+            results = [await _keep(end, keep) for keep in keeps]
+            if kept is not None and all(results):
+                kept(end)
 
 
 def used(end: CallEnd) -> list[UsageRecord]:
@@ -45,7 +54,8 @@ def used(end: CallEnd) -> list[UsageRecord]:
     return [UsageRecord(end.tenant_id, end.call_sid, kind, quantity, noted_at) for kind, quantity in quantities.items()]
 
 
-async def _keep(end: CallEnd, keep: Callable[[], Awaitable[object]]) -> None:
+async def _keep(end: CallEnd, keep: Callable[[], Awaitable[object]]) -> bool:
+    """False where it is lost."""
     attempt = 0
     while True:
         try:
@@ -57,9 +67,9 @@ async def _keep(end: CallEnd, keep: Callable[[], Awaitable[object]]) -> None:
         except Exception as error:
             # One end that can never be kept must not cost all other calls theirs.
             log.critical("a call's end was lost: it cannot be kept", call_sid=end.call_sid, exc_info=error)
-            return
+            return False
         else:
-            return
+            return True
 
 
 def offer_end(ends: trio.MemorySendChannel[CallEnd], end: CallEnd, metrics: Metrics) -> None:

@@ -1,7 +1,7 @@
 """The composition root: settings and tenants in, a gateway with everything it needs out.
 
     http client ............ for the carrier's REST
-    └─ wrap-up ............. keeps ends of calls; ends last, when nothing is left to keep
+    └─ wrap-up ............. keeps ends of calls, and how live ones stand; ends last, when nothing is left to keep
        └─ switchboard ...... waits for the recovery of broken calls
           └─ the gateway is served by the caller of ``open_gateway``
 
@@ -18,13 +18,12 @@ import httpx
 import trio
 
 from engine.audio.vad import WebRtcVad
+from engine.call.admission import Admissions, Bars
 from engine.call.record import Moment
 from engine.call.services import Services
 from engine.call.switchboard import Switchboard
-from engine.call.switchboard_types import CarrierRecording
 from engine.call.wrap_up import ENDS_QUEUED, run_wrap_up
 from engine.config import Settings
-from engine.errors import MisuseError
 from engine.fallback.prompts import PromptLibrary
 from engine.log import get_logger
 from engine.metrics import Metrics
@@ -34,9 +33,11 @@ from engine.model.gemini_live import GeminiLiveProvider
 from engine.model.listener import ListenProvider
 from engine.model.provider import ModelProvider
 from engine.server.keeping import Keeping
+from engine.server.loop_lag import LoopLag
 from engine.server.ports import Gateway
+from engine.server.readiness import load_of
+from engine.server.recordings import keep_recording
 from engine.server.tenant_refresh import LiveDirectory, run_tenant_refresh
-from engine.store.follow_ups import FollowUp, FollowUps
 from engine.store.interface import CallEnd, Store
 from engine.store.usage import Usage
 from engine.telephony.plane import MediaPlane
@@ -71,12 +72,19 @@ def voice_cache(settings: Settings) -> VoiceCache:
 
 
 def providers(settings: Settings) -> Mapping[str, ModelProvider]:
-    """Every model that the settings give a key for."""
+    """Every model that the settings give a key for; another endpoint of one is called ``…-backup``."""
     found: dict[str, ModelProvider] = {}
     if settings.gemini_api_key is not None:
-        found["gemini-live"] = GeminiLiveProvider(
-            str(settings.gemini_url).rstrip("/"), settings.gemini_api_key.get_secret_value(), settings.gemini_model
-        )
+        endpoints = {"gemini-live": settings.gemini_url, "gemini-live-backup": settings.gemini_backup_url}
+        for name, url in endpoints.items():
+            if url is not None:
+                found[name] = GeminiLiveProvider(
+                    str(url).rstrip("/"),
+                    settings.gemini_api_key.get_secret_value(),
+                    settings.gemini_model,
+                    name=name,
+                    connection_s=settings.gemini_connection_s,
+                )
     return found
 
 
@@ -136,21 +144,33 @@ async def open_gateway(
             observe=observe,
             listener=listener(settings),
         )
+        plane = MediaPlane(on_crash=metrics.crashes.labels("media_plane").inc)
+        loop_lag = LoopLag()
         switchboard = Switchboard(
-            services=services, ends=ends_send, max_calls=settings.max_calls, wall_clock=lambda: now().isoformat()
+            services=services,
+            ends=ends_send,
+            max_calls=settings.max_calls,
+            wall_clock=lambda: now().isoformat(),
+            live_calls=keeping.live_calls,
+            worker=settings.worker_id,
+            admissions=Admissions(max_calls=settings.max_calls, bars=Bars(max_memory_mib=settings.max_memory_mib)),
+            load=lambda: load_of(plane.statistics(), loop_lag.statistics()),
         )
         gateway = Gateway(
             settings=settings,
             directory=directory,
             switchboard=switchboard,
-            plane=MediaPlane(on_crash=metrics.crashes.labels("media_plane").inc),
+            plane=plane,
+            loop_lag=loop_lag,
             tokens=StreamTokens(_secret(settings), clock=lambda: now().timestamp()),
             metrics=metrics,
-            keep_recording=lambda recording: keepers.start_soon(_keep_recording, keeping.follow_ups, recording, now()),
+            parts=keeping.parts,
+            keep_recording=lambda recording: keepers.start_soon(keep_recording, keeping.follow_ups, recording, now()),
         )
-        keepers.start_soon(lambda: run_wrap_up(ends=ends, store=store, usage=keeping.usage))
+        keepers.start_soon(_keep_ends, ends, keeping, switchboard)
         async with ends_send, trio.open_nursery() as nursery:
             await nursery.start(switchboard.run)
+            await nursery.start(loop_lag.run)
             if (shelf := keeping.shelf) is not None:
                 nursery.start_soon(
                     lambda: run_tenant_refresh(
@@ -159,6 +179,17 @@ async def open_gateway(
                 )
             yield Composed(gateway, switchboard, services, store, keeping.usage, tenants)
             nursery.cancel_scope.cancel()
+
+
+async def _keep_ends(ends: trio.MemoryReceiveChannel[CallEnd], keeping: Keeping, switchboard: Switchboard) -> None:
+    """Keep the ends of calls, and beside that how those stand that have not ended; both to the last."""
+    async with trio.open_nursery() as behind:
+        await behind.start(switchboard.write_behind)
+        await run_wrap_up(
+            ends=ends, store=keeping.store, usage=keeping.usage, kept=lambda end: switchboard.end_is_kept(end.call_sid)
+        )
+        await switchboard.flush()
+        behind.cancel_scope.cancel()
 
 
 def _tools(settings: Settings) -> AbstractAsyncContextManager[HttpTools]:
@@ -180,23 +211,5 @@ def _carrier(settings: Settings, http: httpx.AsyncClient) -> Carrier | None:
 
 
 def _secret(settings: Settings) -> str:
-    # Stream tokens live 30 s and are redeemed by the process that issued them: a secret of its own will do for one.
+    # Stream tokens live 30 s, and of one process alone they reach no other. Several workers are told a common secret.
     return settings.secret_key.get_secret_value() if settings.secret_key else secrets.token_hex(32)
-
-
-async def _keep_recording(store: FollowUps, recording: CarrierRecording, now: datetime) -> None:
-    """A message that the carrier recorded is something for the business to listen to."""
-    item = FollowUp(
-        tenant_id=recording.tenant_id,
-        call_sid=recording.call_sid,
-        key=f"recording-{recording.recording_sid}",
-        kind="message",
-        caller=recording.caller,
-        text=f"A recorded message: {recording.url}",
-        noted_at=now.isoformat(),
-        details={"url": recording.url, "duration_s": recording.duration_s},
-    )
-    try:
-        await store.keep_follow_up(item)
-    except (OSError, MisuseError) as error:
-        log.error("a carrier's recording could not be noted", url=recording.url, detail=str(error))

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 
 import trio
 
-from engine.call.switchboard_types import Admission, EndState
+from engine.call.switchboard_types import Admission
 from engine.errors import HandshakeFault, LineLost, TokenRefused
 from engine.log import get_logger
 from engine.server.invitations import Invitations
 from engine.server.ports import Gateway
 from engine.server.readiness import Readiness
 from engine.server.upgrade import HEAD_S, read_request, refuse, send_all
+from engine.store.live_calls import ClaimRefused
 from engine.telephony.line import MediaLine
 from engine.tenants.tenant import Tenant
 from engine.wire.handshake import UpgradeRequest, accept
@@ -30,6 +31,9 @@ from engine.wire.twilio_signature import is_valid_handshake
 START_S = 5.0  # for ``start`` after the 101; the carrier sends it at once
 LET_GO_S = 2.0  # for the old line of a recovered call to let go
 WAITING_MOST = 256  # sockets that have not yet shown a token: a replayed signature must not exhaust descriptors
+
+# Another worker has let this token in, or serves the call: said as where it was this one.
+_REFUSED = {ClaimRefused.USED: "token_used", ClaimRefused.LIVE: "second_stream"}
 
 NORMAL, GOING_AWAY, POLICY, INTERNAL_ERROR, TRY_AGAIN_LATER = 1000, 1001, 1008, 1011, 1013
 
@@ -196,13 +200,12 @@ class MediaEntrance:
         tenant = self._gateway.directory.tenant(claims.tenant_id)
         if tenant is None:
             raise _Refused("unknown_tenant", detail=claims.tenant_id)
-        switchboard = self._gateway.switchboard
         if claims.attempt:
             # The carrier asked for a recovery, so an old line is dead, whatever it looks like from here.
             await self.end_old(start.call_sid, "a recovered stream has come")
-        if start.call_sid in self._live or switchboard.end_reason(start.call_sid) is EndState.LIVE:
+        if start.call_sid in self._live:
             raise _Refused("second_stream", detail=start.call_sid)
-        admission = switchboard.admission(tenant)
+        admission = self._gateway.switchboard.admission(tenant, call_sid=start.call_sid, recovery=claims.attempt > 0)
         if admission is not Admission.ADMITTED:
             raise _Refused(str(admission), detail=start.call_sid, close_code=TRY_AGAIN_LATER)
         return tenant
@@ -210,6 +213,9 @@ class MediaEntrance:
     async def _run_call(self, line: MediaLine, start: Start, tenant: Tenant, claims: StreamClaims) -> None:
         live = self._live[start.call_sid] = _Live(start.stream_sid, trio.Event())
         try:
+            refused = await self._gateway.switchboard.claim_line(start, claims)
+            if refused is not None:
+                raise _Refused(_REFUSED[refused], detail=start.call_sid)
             await self._gateway.switchboard.take_line(line, start, tenant, claims)
         finally:
             del self._live[start.call_sid]

@@ -1,12 +1,14 @@
 """What the gateway needs from below: the switchboard as a protocol, and all dependencies in one frozen record."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from engine.call.switchboard_types import Admission, CarrierRecording, EndState, SwitchboardStatistics
 from engine.config import Settings
 from engine.metrics import Metrics
+from engine.server.loop_lag import LoopLag
+from engine.store.live_calls import ClaimRefused
 from engine.telephony.line import MediaLine
 from engine.telephony.plane import MediaPlane
 from engine.tenants.directory import Directory
@@ -18,8 +20,13 @@ from engine.wire.twilio_media import Start
 class Switchboard(Protocol):
     """All calls of this worker. Plain methods return at once and never raise for what a carrier may send."""
 
-    def admission(self, tenant: Tenant) -> Admission:
-        """May one more call of this tenant be taken now?"""
+    def admission(self, tenant: Tenant, *, call_sid: str = "", recovery: bool = False) -> Admission:
+        """May one more call of this tenant be taken now?
+
+        Args:
+            call_sid: of a call that is taken if it may be: it has its place from here on, while its token lives.
+            recovery: it is in progress, and has lost its stream: no quota of its tenant is held against it.
+        """
 
     async def take_line(self, line: MediaLine, start: Start, tenant: Tenant, claims: StreamClaims) -> None:
         """Run the whole call; return when it is over. Never raises for call failures."""
@@ -27,13 +34,28 @@ class Switchboard(Protocol):
     def end_reason(self, call_sid: str) -> EndState:
         """How this call stands."""
 
-    def note_attempt(self, call_sid: str) -> int:
-        """Count one more recovery of this call, of which ``ring`` has told; the first is 1."""
+    async def look_up(self, call_sid: str, tenant_id: str, *, within_s: float, patient: bool = True) -> None:
+        """Learn how a call stands that another worker may serve, or have served, for ``end_reason`` to say.
 
-    def carrier_says_ended(self, call_sid: str, why: str) -> None:
+        Args:
+            within_s: how long that may take; what has not been learnt by then is not known.
+            patient: False where it is not to be tried at all while answers do not come in time.
+        """
+
+    async def take_over(self, call_sid: str) -> int:
+        """Make this call ours, of which ``ring`` has told and whose stream is to be invited anew.
+
+        It takes a second at most. Returns which recovery of the call this is, counted over all workers; the first is 1.
+        """
+
+    async def claim_line(self, start: Start, claims: StreamClaims) -> ClaimRefused | None:
+        """Make this call ours for a stream that is about to be served, in 0.3 s at most; None where it may be."""
+
+    def carrier_says_ended(self, call_sid: str, why: str, *, tenant_id: str = "") -> None:
         """The carrier told us by another way that this call's line is over: end it if it still hangs.
 
-        ``why`` begins with ``call status`` where the call itself is over; else the call goes on, on a new line.
+        ``why`` begins with ``call status`` where the call itself is over; else the call goes on, on a new line. Where
+        it is over and not served here, whoever serves it is told; for that ``tenant_id`` is needed.
         """
 
     def ring(self, call_sid: str, tenant_id: str, caller: str, called: str) -> None:
@@ -45,6 +67,12 @@ class Switchboard(Protocol):
     def begin_drain(self) -> None:
         """Admit no more calls; the live ones go on. Safe to repeat."""
 
+    def move_all(self) -> None:
+        """End every line so that the carrier asks for a recovery, which another worker answers."""
+
+    async def flush(self) -> None:
+        """Write how all calls stand for other workers to find; gives up after a second."""
+
     def statistics(self) -> SwitchboardStatistics:
         """A snapshot."""
 
@@ -55,7 +83,9 @@ class Gateway:
 
     Attributes:
         plane: not yet running; ``serve_gateway`` runs it.
+        loop_lag: run by whoever made the gateway; until then the loop counts as on time.
         keep_recording: takes the word of a message that the carrier recorded; must not block.
+        parts: a word on each part beside calls and clock, for the health pages; none of them keeps calls away.
     """
 
     settings: Settings
@@ -65,6 +95,8 @@ class Gateway:
     tokens: StreamTokens
     metrics: Metrics
     keep_recording: Callable[[CarrierRecording], None]
+    parts: Callable[[], Mapping[str, str]] = dict
+    loop_lag: LoopLag = field(default_factory=LoopLag)
 
     @property
     def auth_tokens(self) -> tuple[str, ...]:

@@ -30,6 +30,8 @@ from engine.wire import twiml
 
 RECOVERIES = 3
 BACK_OFF_S = (0.0, 0.5, 1.5)  # before each recovery; the carrier waits up to 15 s for an answer
+LOOK_UP_S = 0.3  # a new call waits so long at most for what other workers know of it, which is nearly always nothing
+RECOVER_LOOK_UP_S = 1.0  # what was said in the call is worth this silence
 HOLD_S = 1  # the least that can be said; a caller whose stream was displaced waits for it in silence
 TERMINAL = frozenset({"completed", "busy", "no-answer", "failed", "canceled"})
 NOT_IN_SERVICE = "Sorry, this number is not in service. Please check it and call again. Goodbye."
@@ -82,6 +84,10 @@ class Reception:
         if tenant is None:
             log.warning("call for a number nobody has", call_sid=request.call_sid)
             return Answer(twiml.say_and_hang_up(NOT_IN_SERVICE, "en-US"), "unknown_number")
+        await self._gateway.switchboard.look_up(request.call_sid, tenant.id, within_s=LOOK_UP_S, patient=False)
+        # The same request may have come twice at once, and the other one may have been answered meanwhile.
+        if (standing := self._invitations.standing(request.call_sid, now=trio.current_time())) is not None:
+            return Answer(standing, "repeated")
         match self._state(request.call_sid):
             case EndState.LIVE | EndState.TRANSFERRING:
                 self._invitations.note_displaced(request.call_sid, now=trio.current_time())
@@ -90,7 +96,7 @@ class Reception:
                 return Answer(twiml.hang_up(), "hang_up")
             case EndState.LOST:
                 return await self.recover(request)
-        admission = self._admission(tenant)
+        admission = self._admission(tenant, request.call_sid)
         if admission is not Admission.ADMITTED:
             return self._static(tenant, str(admission))
         self._gateway.switchboard.ring(request.call_sid, tenant.id, request.get("From"), request.get("To"))
@@ -105,15 +111,19 @@ class Reception:
         tenant = self._tenant(request)
         if request.get("CallStatus") in TERMINAL or tenant is None:
             return Answer(twiml.hang_up(), "hang_up")
+        await switchboard.look_up(call_sid, tenant.id, within_s=RECOVER_LOOK_UP_S)
+        repeated = self._invitations.repeated(call_sid, request.request_id, now=trio.current_time())
+        if repeated is not None:
+            return Answer(repeated, "repeated")
         state = self._state(call_sid)
         if not self._invitations.was_displaced(call_sid, now=trio.current_time()):
             if state is EndState.ENDED:
                 return Answer(twiml.hang_up(), "hang_up")
             if state is EndState.TRANSFERRING:
                 return Answer(twiml.empty(), "transferring")
-        # A worker that never saw this call before must know it from here on: an attempt is counted on what is known.
+        # A worker that never saw this call before must know it from here on: it becomes this worker's.
         switchboard.ring(call_sid, tenant.id, request.get("From"), request.get("To"))
-        attempt = switchboard.note_attempt(call_sid)
+        attempt = await switchboard.take_over(call_sid)
         if state is EndState.LIVE:
             # Whatever the caller is told next: an old line must not end, or transfer, a call that has left it.
             await self._entrance.end_old(call_sid, "the carrier asks for a recovery")
@@ -121,7 +131,7 @@ class Reception:
             log.warning("call given up to the static script", call_sid=call_sid, attempts=attempt - 1)
             return self._static(tenant, "given_up")
         await trio.sleep(BACK_OFF_S[attempt - 1])
-        admission = self._admission(tenant)
+        admission = self._admission(tenant, request.call_sid, recovery=True)
         if admission is not Admission.ADMITTED:
             return self._static(tenant, str(admission))
         return self._invite(request, tenant, attempt=attempt)
@@ -162,7 +172,10 @@ class Reception:
         status = request.get("CallStatus")
         if status not in TERMINAL:
             return Answer(None, "progress")
-        self._gateway.switchboard.carrier_says_ended(request.call_sid, f"call status {status}")
+        tenant = self._tenant_if_possible(request)
+        self._gateway.switchboard.carrier_says_ended(
+            request.call_sid, f"call status {status}", tenant_id=tenant.id if tenant else ""
+        )
         return Answer(None, "ended")
 
     async def stream_status(self, request: CarrierRequest) -> Answer:
@@ -184,11 +197,7 @@ class Reception:
 
     def last_resort(self, request: CarrierRequest) -> Answer:
         """Code of ours has failed while a caller waits."""
-        tenant = None
-        with suppress(
-            Exception
-        ):  # what has failed may well be the look-up; the caller must hear something all the same
-            tenant = self._tenant(request)
+        tenant = self._tenant_if_possible(request)
         return self.excuse(request) if tenant is None else self._static(tenant, "failed")
 
     def excuse(self, _: CarrierRequest) -> Answer:
@@ -209,7 +218,8 @@ class Reception:
             stream_url=self._gateway.settings.stream_url,
             action_url=self._url("recover"),
             status_callback_url=self._url("stream-status"),
-            parameters={"token": token},
+            # The stream may reach a worker that has heard nothing of this call.
+            parameters={"token": token} | ({"caller": caller} if (caller := request.get("From")) else {}),
         )
         now = trio.current_time()
         self._invitations.remember(request.call_sid, answer, request_id=request.request_id, now=now)
@@ -225,16 +235,22 @@ class Reception:
         )
         return Answer(answer, result)
 
-    def _admission(self, tenant: Tenant) -> Admission:
+    def _admission(self, tenant: Tenant, call_sid: str, *, recovery: bool = False) -> Admission:
         if self._readiness.draining:
             return Admission.DRAINING
-        return self._gateway.switchboard.admission(tenant)
+        return self._gateway.switchboard.admission(tenant, call_sid=call_sid, recovery=recovery)
 
     def _tenant(self, request: CarrierRequest) -> Tenant | None:
         # On a call that we placed the business is the one that calls.
         outbound = request.get("Direction").startswith("outbound")
         number = request.get("From" if outbound else "To") or request.get("Caller" if outbound else "Called")
         return self._gateway.directory.tenant_for_number(number)
+
+    def _tenant_if_possible(self, request: CarrierRequest) -> Tenant | None:
+        # What has failed may well be the look-up: a caller must hear something, and a line must end, all the same.
+        with suppress(Exception):
+            return self._tenant(request)
+        return None
 
     def _url(self, name: str) -> str:
         return f"{self._gateway.settings.public_url}/twilio/{name}"

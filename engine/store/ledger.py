@@ -114,7 +114,11 @@ class Ledger(Protocol):
         """Nothing was done. ``response`` is what was answered; None where the attempt was stopped before it had one."""
 
     async def wait_settled(self, key: EffectKey) -> Response | None:
-        """Wait until the running attempt ends: its response, or None where the caller should claim again."""
+        """Wait until the running attempt ends: its response, or None where the caller should claim again.
+
+        An attempt whose lease is over has ended too: nobody waits longer for it than it was given, however late they
+        came to wait.
+        """
 
     async def forget_call(self, tenant_id: str, call_sid: str) -> None:
         """This call is over and wrapped up: its entries may go."""

@@ -107,7 +107,8 @@ class MemoryLedger:
         if entry is None:
             await trio.lowlevel.checkpoint()
             return None
-        await entry.settled.wait()
+        with trio.move_on_after(max(0.0, entry.lease_until - trio.current_time())):
+            await entry.settled.wait()
         return entry.response
 
     async def forget_call(self, tenant_id: str, call_sid: str) -> None:

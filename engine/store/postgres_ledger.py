@@ -11,7 +11,7 @@ from typing import Self
 import orjson
 import trio
 
-from engine.errors import MisuseError
+from engine.errors import MisuseError, StoreUnavailable
 from engine.messages import Effect
 from engine.store.database import Database
 from engine.store.ledger import (
@@ -29,6 +29,8 @@ from engine.store.sql import Connection, Row, plain, query
 
 CHANNEL = "ledger_settled"
 LOOK_AGAIN_S = 1.0
+LEASE_OVER_S = 0.01  # beyond the lease's end, so that the next look finds it over
+CLAIM_AGAIN_S = (0.1, 0.3)  # a server that was just lost may be back; a caller hears nothing meanwhile
 
 
 class PostgresLedger:
@@ -40,7 +42,7 @@ class PostgresLedger:
 
     async def claim(self, key: EffectKey, request: ClaimRequest) -> Claim:
         """See ``Ledger``."""
-        row = await self._database.autocommit(key.tenant_id, _claim, key, request)
+        row = await self._claim_row(key, request)
         first = EffectKey(key.tenant_id, key.call_sid, row["tool"], row["digest"], row["scope"])
         match row["verdict"]:
             case "claimed":
@@ -55,6 +57,15 @@ class PostgresLedger:
                 return IdReused()
             case other:
                 raise MisuseError(f"ledger_claim answered {other!r}")
+
+    async def _claim_row(self, key: EffectKey, request: ClaimRequest) -> Row:
+        """The same attempt may claim again, so an answer that was lost with its server is asked for once more."""
+        for pause_s in CLAIM_AGAIN_S:
+            try:
+                return await self._database.autocommit(key.tenant_id, _claim, key, request)
+            except StoreUnavailable:
+                await trio.sleep(pause_s)
+        return await self._database.autocommit(key.tenant_id, _claim, key, request)
 
     async def finish(self, key: EffectKey, attempt: str, response: Response) -> bool:
         """See ``Ledger``."""
@@ -77,9 +88,9 @@ class PostgresLedger:
                 if row["state"] == "done":
                     return _loads(row["response"])
                 running = running or row["attempt"]
-                if row["attempt"] != running:
-                    return None  # taken over
-                with trio.move_on_after(LOOK_AGAIN_S):
+                if row["attempt"] != running or row["lease_left_s"] <= 0:
+                    return None  # taken over, or to be
+                with trio.move_on_after(min(LOOK_AGAIN_S, row["lease_left_s"] + LEASE_OVER_S)):
                     await woken.wait()
 
     async def forget_call(self, tenant_id: str, call_sid: str) -> None:

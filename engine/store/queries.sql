@@ -80,7 +80,8 @@ where tenant_id = $1 and call_sid = $2 and effect_id = $3 and told is null
 select pg_notify('ledger_settled', $1)
 
 -- entry: How an effect stands.
-select attempt, state, response from tool_ledger where tenant_id = $1 and call_sid = $2 and effect_id = $3
+select attempt, state, response, extract(epoch from lease_until - clock_timestamp())::float8 as lease_left_s
+from tool_ledger where tenant_id = $1 and call_sid = $2 and effect_id = $3
 
 -- told: What was said when this attempt was abandoned.
 select told from tool_call_id where tenant_id = $1 and call_sid = $2 and effect_id = $3 and told_by = $4 limit 1
@@ -195,3 +196,68 @@ select source_id, name, kind, digest from source where tenant_id = $1 order by n
 
 -- delete_source: A source with all that came of it; a row comes back where it was there.
 delete from source where tenant_id = $1 and source_id = $2 returning source_id
+
+-- claim_call: Take a call over for a recovery ($4 null), or for a stream with this nonce; a row comes back if it may.
+insert into live_call as l (tenant_id, call_sid, worker, epoch, attempts, state, reason, caller, nonces)
+values (
+    $1, $2, $3, 1, case when $4::text is null then 1 else 0 end,
+    case when $4::text is null then 'ringing' else 'live' end,
+    '', $6, case when $4::text is null then '{}' else array[$4::text] end
+)
+on conflict (tenant_id, call_sid) do update set
+    worker = $3,
+    epoch = l.epoch + 1,
+    attempts = l.attempts + case when $4::text is null then 1 else 0 end,
+    state = case when $4::text is not null then 'live' when l.state = 'ringing' then 'ringing' else 'lost' end,
+    caller = coalesce(nullif(l.caller, ''), $6),
+    nonces = case
+        when $4::text is null then l.nonces
+        else (l.nonces || $4::text)[greatest(1, cardinality(l.nonces) + 2 - $7::int):]
+    end,
+    touched_at = now()
+where $4::text is null
+    or (not ($4::text = any (l.nonces)) and (l.state <> 'live' or l.worker = $3 or $5::int > 0))
+returning *, extract(epoch from clock_timestamp() - saved_at)::float8 as saved_ago_s, 0::float8 as touched_ago_s
+
+-- for_this_tenant: From here on in this transaction. What is only written behind need not wait for the disk.
+select set_config('app.tenant_id', $1, true), set_config('synchronous_commit', 'off', true)
+
+-- keep_live_calls: Write these where the call is still this worker's, and where it is not known.
+insert into live_call as l
+    (tenant_id, call_sid, worker, epoch, attempts, state, reason, caller, nonces, snapshot)
+select $1, k.call_sid, k.worker, k.epoch, k.attempts, k.state, k.reason, k.caller, '{}', k.snapshot::json
+from unnest($2::text[], $3::text[], $4::bigint[], $5::int[], $6::text[], $7::text[], $8::text[], $9::text[])
+    as k (call_sid, worker, epoch, attempts, state, reason, caller, snapshot)
+order by k.call_sid
+on conflict (tenant_id, call_sid) do update set
+    attempts = excluded.attempts,
+    state = excluded.state,
+    reason = excluded.reason,
+    caller = excluded.caller,
+    snapshot = coalesce(excluded.snapshot, l.snapshot),
+    saved_at = case when excluded.snapshot is null then l.saved_at else now() end,
+    touched_at = now()
+where l.worker = excluded.worker and l.epoch = excluded.epoch
+
+-- finish_live_calls: Their ends have been kept: nothing of what was said in them stays here.
+update live_call l set snapshot = null, messages = '{}'
+from unnest($2::text[], $3::text[], $4::bigint[]) as k (call_sid, worker, epoch)
+where l.tenant_id = $1 and l.call_sid = k.call_sid and l.worker = k.worker and l.epoch = k.epoch
+
+-- keep_live_messages: All that the caller has left so far.
+update live_call set messages = $5 where tenant_id = $1 and call_sid = $2 and worker = $3 and epoch = $4
+
+-- standings: Whose these calls are.
+select call_sid, worker, epoch, carrier_over from live_call where tenant_id = $1 and call_sid = any ($2::text[])
+
+-- live_call: One call as it was last kept.
+select *, extract(epoch from clock_timestamp() - saved_at)::float8 as saved_ago_s,
+    extract(epoch from clock_timestamp() - touched_at)::float8 as touched_ago_s
+from live_call where tenant_id = $1 and call_sid = $2
+
+-- mark_call_over: The carrier says that it is over.
+update live_call set carrier_over = true where tenant_id = $1 and call_sid = $2
+
+-- abandoned_calls: Claim calls that their worker has left, of all tenants; and forget those that ended long ago.
+select *, extract(epoch from clock_timestamp() - saved_at)::float8 as saved_ago_s, 0::float8 as touched_ago_s
+from live_calls_abandoned($1, $2, $3, $4)

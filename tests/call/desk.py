@@ -21,6 +21,7 @@ from engine.metrics import Metrics
 from engine.retrieval.lexical import MemorySearch
 from engine.store.diary import MemoryDiary
 from engine.store.interface import CallEnd
+from engine.store.live_calls import ClaimRefused, LiveCalls
 from engine.store.memory import MemoryStore
 from engine.store.memory_ledger import MemoryLedger
 from engine.telephony.line import MediaLine
@@ -65,6 +66,8 @@ class Leg:
     call_sid: str
     tenant: Tenant
     attempt: int = 0
+    token: str = ""
+    refused: ClaimRefused | None = None
     record: CallRecord | None = None
     over: trio.Event = field(default_factory=trio.Event)
     left: trio.Event = field(default_factory=trio.Event)
@@ -94,9 +97,9 @@ class Desk:
     running: trio.CancelScope
     kept: list[CallEnd] = field(default_factory=list)
 
-    async def take(self, call_sid: str = "CA1", tenant: Tenant = TENANT, attempt: int = 0) -> Leg:
-        """Begin to serve a line of this call."""
-        leg = Leg(call_sid, tenant, attempt)
+    async def take(self, call_sid: str = "CA1", tenant: Tenant = TENANT, attempt: int = 0, *, token: str = "") -> Leg:
+        """Begin to serve a line of this call; with a token it is claimed first."""
+        leg = Leg(call_sid, tenant, attempt, token)
         self.nursery.start_soon(self._serve, leg)
         await trio.testing.wait_all_tasks_blocked()
         return leg
@@ -118,14 +121,17 @@ class Desk:
 
     def tasks(self) -> int:
         """How many calls are waited for."""
-        nursery = self.board._nursery
-        return len(nursery.child_tasks) if nursery is not None else 0
+        return len(self.board._waiting)
 
     async def _serve(self, leg: Leg) -> None:
-        start = Start("MZ1", leg.call_sid, "AC1", {}, ("inbound",), "audio/x-mulaw", 8000, 1)
+        parameters = {"token": leg.token, "caller": "+15550100001"}
+        start = Start("MZ1", leg.call_sid, "AC1", parameters, ("inbound",), "audio/x-mulaw", 8000, 1)
         claims = StreamClaims(leg.call_sid, "AC1", leg.tenant.id, leg.attempt, 0)
         try:
-            await self.board.take_line(cast("MediaLine", leg), start, leg.tenant, claims)
+            if leg.token:
+                leg.refused = await self.board.claim_line(start, claims)
+            if leg.refused is None:
+                await self.board.take_line(cast("MediaLine", leg), start, leg.tenant, claims)
         finally:
             leg.left.set()
 
@@ -143,13 +149,18 @@ async def fake_run(*, line: MediaLine, tenant: Tenant, record: CallRecord, servi
 
 @asynccontextmanager
 async def open_desk(
-    monkeypatch: pytest.MonkeyPatch, *, max_calls: int = 10, ends_queued: int = 1000, run: Callable[..., Any] = fake_run
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    max_calls: int = 10,
+    ends_queued: int = 1000,
+    run: Callable[..., Any] = fake_run,
+    live: LiveCalls | None = None,
 ) -> AsyncIterator[Desk]:
     """A running switchboard."""
     monkeypatch.setattr(module, "run_call", run)
     ends_send, ends = trio.open_memory_channel[CallEnd](ends_queued)
     given = services(TENANT, OTHER)
-    board = Switchboard(services=given, ends=ends_send, max_calls=max_calls, wall_clock=NOW.isoformat)
+    board = Switchboard(services=given, ends=ends_send, max_calls=max_calls, wall_clock=NOW.isoformat, live_calls=live)
     async with trio.open_nursery() as keepers:
         running = trio.CancelScope()
 
@@ -158,6 +169,7 @@ async def open_desk(
                 await board.run(task_status=task_status)
 
         await keepers.start(run_board)
+        await keepers.start(board.write_behind)
         async with trio.open_nursery() as lines:
             yield Desk(board, given, lines, ends, running)
             lines.cancel_scope.cancel()

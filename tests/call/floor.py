@@ -189,7 +189,7 @@ def opened(messages: list[Uplink]) -> list[int]:
 
 
 @asynccontextmanager
-async def talking(*, playout_queued: int = 64, queries_queued: int = 8) -> AsyncIterator[Talk]:
+async def talking(*, playout_queued: int = 64, queries_queued: int = 8, tenant: Tenant = TENANT) -> AsyncIterator[Talk]:
     """A tenure that has begun with ``OPENING``."""
     inbox_send, inbox = trio.open_memory_channel[FloorEvent](256)
     uplink_send, uplink = trio.open_memory_channel[Uplink](64)
@@ -209,7 +209,7 @@ async def talking(*, playout_queued: int = 64, queries_queued: int = 8) -> Async
         next_generation=record.next_generation,
     )
     talk.talk = Conversation(
-        tenant=TENANT, record=record, ends=ends, uplink=uplink_send, prompts=prompts(), desk=desk, metrics=metrics
+        tenant=tenant, record=record, ends=ends, uplink=uplink_send, prompts=prompts(), desk=desk, metrics=metrics
     )
 
     async def run() -> None:

@@ -4,9 +4,9 @@ import pytest
 import trio
 import trio.testing
 
-from engine.call.conversation import STILL_THERE
 from engine.call.deadlines import ASKED_TWICE, LONGEST_TURN_S, SILENCE_S, WISH_S
 from engine.call.desk import AgentEnds, CallDesk, PersonWanted
+from engine.call.opening import STILL_THERE, TIME_IS_UP
 from engine.errors import ModelStalled
 from engine.messages import (
     CallerAudio,
@@ -24,8 +24,8 @@ from engine.messages import (
     UsageReported,
     UtterancePlayed,
 )
-from engine.tenants.tenant import Person
-from tests.call.floor import commits, of, talking, waiting
+from engine.tenants.tenant import Person, Quotas
+from tests.call.floor import TENANT, commits, of, talking, waiting
 
 Clock = trio.testing.MockClock
 PERSON = Person(name="Ann", number="+15550100200")
@@ -189,6 +189,23 @@ async def test_a_caller_who_says_nothing_is_asked_and_in_the_end_let_go(autojump
                 await talk.answers(talk.next_generation())
             assert trio.current_time() - before < 2 * SILENCE_S
         assert asked == ASKED_TWICE
+        assert isinstance(talk.end, AgentEnds)
+
+
+async def test_a_call_that_has_lasted_as_long_as_it_may_ends_with_a_goodbye(autojump_clock: Clock) -> None:
+    brief = TENANT.model_copy(update={"quotas": Quotas(longest_call_minutes=1)})
+    async with talking(tenant=brief) as talk:
+        await talk.greeted()
+        for _ in range(5):
+            await trio.sleep(11)
+            await talk.asks("okay")
+            await talk.answers(talk.next_generation())
+            talk.up()
+        assert not talk.over.is_set()
+        await trio.sleep(60 - 5 * 11)
+        await trio.testing.wait_all_tasks_blocked()
+        assert talk.up() == [Speak(5, TIME_IS_UP)]
+        await talk.answers(talk.next_generation())
         assert isinstance(talk.end, AgentEnds)
 
 

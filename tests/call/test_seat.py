@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from engine.call.seat import PAUSES_S, Attempt, Seat, attempts
 from engine.errors import MisuseError, ModelClosed, ModelLost, ModelRefused
 from engine.messages import AgentTranscript, FloorEvent, OpenTurn, PlayoutCommand, ResponseStarted, Speak
+from engine.model.liveness import COMPANY_EVERY_S
 from engine.model.provider import SessionSetup
 from engine.tenants.tenant import Tenant, Timing
 from tests.call.model import CAPABILITIES, FakeModel
@@ -154,7 +155,9 @@ async def test_a_slow_model_is_told_of_to_whoever_holds_the_floor_by_then(autoju
         await trio.sleep(1)
         at_work.seat.on_slow = lambda: told.append(trio.current_time() - began)
         await at_work.seat.over.wait()
-        assert told == [pytest.approx(TENANT.timing.filler_after_ms / 1000)]
+        # Told from when there is somebody to tell: the model was slow before, and goes on being slow.
+        slow_s = TENANT.timing.filler_after_ms / 1000
+        assert told == pytest.approx([slow_s + COMPANY_EVERY_S, slow_s + 2 * COMPANY_EVERY_S])
         assert at_work.seat.why().kind == "stalled"
         assert trio.current_time() - began == pytest.approx(TENANT.timing.stall_after_ms / 1000)
 

@@ -1,13 +1,12 @@
 """Who may come in, how each call stands, and drain."""
 
-from typing import cast
-
 import pytest
 import trio
 import trio.testing
 
+from engine.call.entries import REMEMBERED_CALLS, REMEMBERED_S
 from engine.call.outcome import Reason
-from engine.call.switchboard import REMEMBERED_CALLS, REMEMBERED_S
+from engine.call.switchboard import Switchboard
 from engine.call.switchboard_types import Admission, EndState
 from tests.call.desk import OTHER, TENANT, open_desk
 
@@ -22,7 +21,7 @@ async def test_a_worker_takes_as_many_calls_as_it_may(monkeypatch: Patch, autoju
         await desk.end(legs[0], Reason.AGENT_ENDED)
         assert desk.board.admission(OTHER) is Admission.ADMITTED
         await desk.end(legs[1], Reason.AGENT_ENDED)
-        assert desk.board._by_tenant == {}
+        assert desk.board._admissions.statistics().on_line == 0
 
 
 async def test_a_tenant_takes_as_many_calls_as_its_quota_allows_and_harms_no_other(
@@ -69,9 +68,9 @@ async def test_the_statistics_tell_who_is_on_the_line(monkeypatch: Patch, autoju
 async def test_a_call_that_rings_twice_is_one_call(monkeypatch: Patch, autojump_clock: Clock) -> None:
     async with open_desk(monkeypatch) as desk:
         desk.board.ring("CA1", "acme", "+15550100001", "+15550100100")
-        assert desk.board.note_attempt("CA1") == 1
+        assert await desk.board.take_over("CA1") == 1
         desk.board.ring("CA1", "acme", "+15550100002", "+15550100100")
-        assert desk.board.note_attempt("CA1") == 2
+        assert await desk.board.take_over("CA1") == 2
         leg = await desk.take()
         assert leg.record is not None
         assert leg.record.caller == "+15550100001"
@@ -80,7 +79,7 @@ async def test_a_call_that_rings_twice_is_one_call(monkeypatch: Patch, autojump_
 
 async def test_an_attempt_of_a_call_that_never_rang_here_is_its_first(monkeypatch: Patch) -> None:
     async with open_desk(monkeypatch) as desk:
-        assert [desk.board.note_attempt("CA9"), desk.board.note_attempt("CA9")] == [1, 1]
+        assert [await desk.board.take_over("CA9"), await desk.board.take_over("CA9")] == [1, 1]
 
 
 @pytest.mark.parametrize("reason", list(Reason))
@@ -112,8 +111,8 @@ async def test_a_call_that_is_being_transferred_is_known_before_its_line_has_gon
 # --- memory ----------------------------------------------------------------------------------------------------------
 
 
-def remembered(board: object) -> list[str]:
-    return list(cast("dict[str, object]", board._entries))  # type: ignore[attr-defined]
+def remembered(board: Switchboard) -> list[str]:
+    return board._entries.sids()
 
 
 async def test_calls_that_only_rang_are_forgotten_the_oldest_first(monkeypatch: Patch, autojump_clock: Clock) -> None:

@@ -151,19 +151,45 @@ async def test_those_who_wait_hear_how_it_ended(twin: LedgerTwin, how: str, hear
     assert heard == [hears, hears]
 
 
-async def test_those_who_wait_for_a_lost_attempt_are_let_go_when_it_is_taken_over(twin: LedgerTwin) -> None:
+async def test_those_who_wait_for_a_lost_attempt_are_let_go_when_its_lease_is_over(twin: LedgerTwin) -> None:
+    """Not a lease after they came: whoever recovers a call would wait that much too long."""
     ledger, heard = twin.ledger, list[Any]()
     await ledger.claim(KEY, ask("1"))
+    await twin.pass_time(9.5)
 
     async def wait() -> None:
         heard.append(await ledger.wait_settled(KEY))
 
-    with trio.fail_after(30):
+    began = trio.current_time()
+    with trio.fail_after(5):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(wait)
             await twin.all_waiting()
-            await twin.pass_time(11)
             assert heard == []
+    assert heard == [None]
+    assert 0.1 < trio.current_time() - began < 3
+    assert await ledger.claim(KEY, ask("2")) == OutcomeUnknown(KEY)
+
+
+async def test_who_waits_for_an_attempt_whose_lease_is_over_does_not_wait(twin: LedgerTwin) -> None:
+    await twin.ledger.claim(KEY, ask("1"))
+    await twin.pass_time(10.1)
+    with trio.fail_after(2):
+        assert await twin.ledger.wait_settled(KEY) is None
+
+
+async def test_those_who_wait_are_let_go_when_the_lost_attempt_is_taken_over(twin: LedgerTwin) -> None:
+    ledger, heard = twin.ledger, list[Any]()
+    await ledger.claim(KEY, ClaimRequest("1", "attempt-1", Effect.WRITES, lease_s=1.0))
+
+    async def wait() -> None:
+        heard.append(await ledger.wait_settled(KEY))
+
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait)
+            await twin.all_waiting()
+            await twin.pass_time(1.1)
             assert await ledger.claim(KEY, ask("2")) == OutcomeUnknown(KEY)
     assert heard == [None]
 
