@@ -12,7 +12,7 @@ from engine.config import Settings
 from engine.retrieval.ingest import Ingested, Refused
 from engine.retrieval.ingest import Progress as Step
 from engine.retrieval.knowledge_search import KnowledgeSearch
-from engine.server.keeping import open_shelf
+from engine.server.shelf import open_shelf
 
 ASKED_S = 30.0  # a person waits at a terminal, not a caller on the line
 

@@ -9,7 +9,7 @@ import yaml
 
 from engine import log
 from engine.config import Settings
-from engine.server.keeping import open_shelf
+from engine.server.shelf import open_shelf
 from engine.tenants.documents import read_tenants
 from engine.tenants.tenant import Tenant
 from engine.tools.catalog import standard_catalog

@@ -2,41 +2,43 @@
 
 In memory: tests under virtual time (whose clock cannot see threads), and load without a database. Over PostgreSQL,
 embedded or external: everything else. Both fill the same protocols, so no actor knows which it has.
+
+A database that cannot be reached when a gateway starts is waited for in the background, and the tenants of the local
+copy are served meanwhile (``database_opening``, ``tenant_copy``): what they know by words, what calls leave behind in
+the spool, what would change the world as a task for a person.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import trio
-from pydantic import ValidationError
 
 from engine.config import Settings
-from engine.errors import ConfigurationError
+from engine.errors import ConfigurationError, RemoteError
 from engine.log import get_logger
-from engine.retrieval.embed import Embedder
-from engine.retrieval.gemini_embed import open_gemini_embedder
-from engine.retrieval.ingest import Library
 from engine.retrieval.knowledge_search import KnowledgeSearch
 from engine.retrieval.lexical import MemorySearch
-from engine.retrieval.minilm import load_minilm
 from engine.retrieval.search import Search
-from engine.store.database import Database, DatabaseConfig, open_database
+from engine.server.database_opening import DatabaseOpening, StandInSearch
+from engine.server.shelf import ServedShelf, Shelf, database_config, open_embedder
+from engine.server.tenant_copy import read_cached_tenants
+from engine.store.database import Database
 from engine.store.diary import Diary, MemoryDiary
 from engine.store.files import FileStore
 from engine.store.follow_ups import FollowUps
 from engine.store.interface import Store
+from engine.store.late_database import LateDatabase
 from engine.store.ledger import Ledger
+from engine.store.live_calls import LiveCalls, MemoryLiveCalls
 from engine.store.memory_ledger import MemoryLedger
 from engine.store.postgres_diary import PostgresDiary
 from engine.store.postgres_ledger import open_ledger
-from engine.store.postgres_passages import PostgresPassages
+from engine.store.postgres_live_calls import PostgresLiveCalls
 from engine.store.postgres_store import PostgresStore
-from engine.store.postgres_tenants import PostgresTenants
 from engine.store.split_ledger import SplitLedger
 from engine.store.spool import SpooledStore
-from engine.store.tenants import NumberTaken, TenantDocument
 from engine.store.usage import Usage
 from engine.tenants.tenant import Tenant
 
@@ -45,7 +47,13 @@ log = get_logger("server.keeping")
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
-    """See the module. ``shelf`` is None in memory, where tenants do not change."""
+    """See the module.
+
+    Attributes:
+        shelf: None in memory, where tenants do not change.
+        live_calls: where other workers, and the next process, find a call that is on the line; in memory nobody does.
+        parts: a word on each part of it as it is now, for whoever asks whether this gateway is well.
+    """
 
     store: Store
     follow_ups: FollowUps
@@ -54,7 +62,9 @@ class Keeping:
     ledger: Ledger
     search: Search
     tenants: tuple[Tenant, ...]
-    shelf: "Shelf | None" = None
+    shelf: Shelf | None = None
+    parts: Callable[[], Mapping[str, str]] = dict
+    live_calls: LiveCalls = field(default_factory=MemoryLiveCalls)
 
 
 @asynccontextmanager
@@ -74,82 +84,73 @@ async def keep_in_postgres(settings: Settings, documents: Sequence[Tenant] = ())
 
     Raises:
         ConfigurationError: the database cannot be used, or a number belongs to another tenant.
+        StoreUnavailable: it cannot be reached, and there is no local copy of its tenants.
     """
-    async with open_shelf(settings) as shelf, trio.open_nursery() as nursery:
-        for tenant in documents:
-            await shelf.put(tenant)
-        tenants = await shelf.tenants()
-        store = SpooledStore(PostgresStore(shelf.database), settings.data_dir / "spool")
-        await nursery.start(store.run)
-        async with open_ledger(shelf.database) as writes:
-            # Only what changes the world needs to be durable; reads go on while the database is away.
-            ledger = SplitLedger(MemoryLedger(), writes)
-            search = KnowledgeSearch(shelf.passages, shelf.embedder)
-            diary = PostgresDiary(shelf.database)
-            yield Keeping(store, store, store, diary, ledger, search, tuple(tenants), shelf)
+    refused: ConfigurationError | RemoteError | None = None
+    async with open_embedder(settings) as embedder, trio.open_nursery() as nursery:
+        late = LateDatabase()
+        shelf = ServedShelf(late, embedder, settings)
+
+        async def prepare(database: Database) -> None:
+            await _import(Shelf(database, embedder), documents, strict=opening.refuses_start)
+
+        opening = DatabaseOpening(database_config(settings), late, prepare, shelf.tenants)
+        copy = await trio.to_thread.run_sync(read_cached_tenants, settings)
+        nursery.start_soon(opening.run)
+        try:
+            tenants = await opening.first_tenants(_with(documents, copy))
+        except (ConfigurationError, RemoteError) as error:
+            refused = error  # told once the opening has ended, and so by itself: a nursery would make it a group
+        else:
+            async with _keep_over(late, shelf, tenants, settings) as keeping:
+                yield keeping
         nursery.cancel_scope.cancel()
-
-
-class Shelf:
-    """Tenants and what they know, in the database: for commands, and for the start of a gateway."""
-
-    def __init__(self, database: Database, embedder: Embedder) -> None:
-        self.database = database
-        self.embedder = embedder
-        self.passages = PostgresPassages(database)
-        self.library = Library(self.passages, embedder)
-        self._tenants = PostgresTenants(database)
-        self.watch = self._tenants.watch
-
-    async def put(self, tenant: Tenant) -> bool:
-        """Import a tenant and the notes of its document; False where nothing of it had changed.
-
-        Raises:
-            ConfigurationError: one of its numbers belongs to another tenant.
-        """
-        document = tenant.model_dump(mode="json", by_alias=True)
-        outcome = await self._tenants.put(TenantDocument(tenant.id, document, tenant.numbers))
-        if isinstance(outcome, NumberTaken):
-            raise ConfigurationError(f"tenant {tenant.id}: {outcome}; take it out of one of the two documents")
-        await self.library.add_notes(tenant)
-        return outcome.changed
-
-    async def tenants(self) -> list[Tenant]:
-        """All of them, by id.
-
-        Raises:
-            ConfigurationError: a document there is not of this version's form.
-        """
-        return [_read(kept) for kept in await self._tenants.list()]
-
-    async def tenant(self, tenant_id: str) -> Tenant:
-        """One.
-
-        Raises:
-            ConfigurationError: there is none of that id, or its document is not of this version's form.
-        """
-        kept = await self._tenants.get(tenant_id)
-        if kept is None:
-            raise ConfigurationError(f"no tenant {tenant_id!r}; frontdesk tenant list says which there are")
-        return _read(kept)
-
-
-def _read(kept: TenantDocument) -> Tenant:
-    try:
-        return Tenant.model_validate(kept.document)
-    except ValidationError as error:
-        # Another version of the product wrote it, or somebody's own SQL.
-        said = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        raise ConfigurationError(f"tenant {kept.tenant_id} in the database: {said}; import it again") from None
+    if refused is not None:
+        raise refused
 
 
 @asynccontextmanager
-async def open_shelf(settings: Settings) -> AsyncIterator[Shelf]:
-    """The database with the embedder that fits the settings: Gemini's with a key, else the offline one."""
-    url = settings.database_url.get_secret_value() if settings.database_url else None
-    async with open_database(DatabaseConfig(url, settings.data_dir)) as database:
-        if settings.gemini_api_key is None or settings.embeddings == "offline":
-            yield Shelf(database, await load_minilm())
-        else:
-            async with open_gemini_embedder(settings.gemini_api_key.get_secret_value()) as embedder:
-                yield Shelf(database, embedder)
+async def _keep_over(
+    late: LateDatabase, shelf: ServedShelf, tenants: tuple[Tenant, ...], settings: Settings
+) -> AsyncIterator[Keeping]:
+    """Everything over a database that is there, or will be."""
+    search: Search = KnowledgeSearch(shelf.passages, shelf.embedder)
+    if not late.is_there:
+        shelf.known(tenants)
+        search = StandInSearch(search, MemorySearch(tenants), late)
+    store = SpooledStore(PostgresStore(late), settings.data_dir / "spool")
+    async with trio.open_nursery() as nursery:
+        await nursery.start(store.run)
+        async with open_ledger(late) as writes:
+            # Only what changes the world needs to be durable; reads go on while the database is away.
+            ledger = SplitLedger(MemoryLedger(), writes)
+            diary = PostgresDiary(late)
+            yield Keeping(
+                store,
+                store,
+                store,
+                diary,
+                ledger,
+                search,
+                tenants,
+                shelf,
+                parts=lambda: {"database": "ok" if late.is_there and late.statistics().listening else "away"},
+                live_calls=PostgresLiveCalls(late),
+            )
+        nursery.cancel_scope.cancel()
+
+
+def _with(documents: Sequence[Tenant], copy: Sequence[Tenant]) -> tuple[Tenant, ...]:
+    """The copy, where there is one, as it would be with these documents imported."""
+    return tuple({tenant.id: tenant for tenant in (*copy, *documents)}.values()) if copy else ()
+
+
+async def _import(shelf: Shelf, documents: Sequence[Tenant], *, strict: bool) -> None:
+    """``strict``: a document that cannot be put refuses the start; else it is served no longer, and the others are."""
+    for tenant in documents:
+        try:
+            await shelf.put(tenant)
+        except ConfigurationError as error:
+            if strict:
+                raise
+            log.error("a tenant document cannot be imported", tenant_id=tenant.id, detail=str(error))

@@ -5,7 +5,8 @@
 
 ``for_tenant`` runs it in a transaction in which row level security shows that tenant's rows only, under a role that
 cannot bypass it. What the unit raises arrives as itself, except that a database which is away is ``StoreUnavailable``;
-then whether the unit was done is not known, so that units are written to be repeated.
+then whether the unit was done is not known, so that units are written to be repeated. One that has said nothing to
+several units in a row is left alone for a moment (``breaker.py``): ``StoreUnavailable`` without being asked.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -18,7 +19,8 @@ from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 import trio
 
 from engine.errors import StoreUnavailable
-from engine.store.bridge import BridgeStatistics, DbThread, open_db_thread
+from engine.store.breaker import Breaker
+from engine.store.bridge import BridgeStatistics, DbThread, at_most, open_db_thread
 from engine.store.connect import Session, tell, unavailable
 from engine.store.embedded import EmbeddedServer
 from engine.store.listening import Callback, Listener
@@ -28,6 +30,8 @@ from engine.store.pool import Pool, is_closed, open_pool, terminate
 from engine.store.records import safe_name
 from engine.store.server import ExternalServer, OwnServer
 from engine.store.sql import Connection
+
+ROLLING_BACK_S = 1.0  # politely; then without a word, since somebody waits for it, and the server does the same
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -53,7 +57,12 @@ class DatabaseConfig:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseStatistics:
-    """``connections`` and ``idle`` are now; the others count since start."""
+    """``connections``, ``idle`` and ``left_alone`` are now; the others count since start.
+
+    Attributes:
+        left_alone: it has not answered lately, and is asked by one at a time.
+        not_asked: units that failed without being tried, because of that.
+    """
 
     embedded: bool
     connections: int
@@ -62,6 +71,8 @@ class DatabaseStatistics:
     units: int
     unavailable: int
     restarts: int
+    left_alone: bool
+    not_asked: int
     bridge: BridgeStatistics
 
 
@@ -72,6 +83,8 @@ class Database:
         self._thread, self._server, self._session, self._pool = thread, server, session, pool
         self._listener = Listener(thread, self._connect, trio.lowlevel.current_trio_token())
         self._units = self._unavailable = 0
+        # Searches that are too slow for their callers must not keep effects from the ledger.
+        self._reads, self._work = Breaker(), Breaker()
 
     async def run(self, unit: Unit[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run it in a transaction of no tenant: it sees none of their rows.
@@ -143,16 +156,29 @@ class Database:
             units=self._units,
             unavailable=self._unavailable,
             restarts=self._server.restarts,
+            left_alone=self._work.open or self._reads.open,
+            not_asked=self._work.refused + self._reads.refused,
             bridge=self._thread.statistics(),
         )
 
     async def _hop(self, way: Callable[..., Awaitable[T]], *args: Any, abandon: bool = False) -> T:
         self._units += 1
-        try:
-            return await self._thread.run(way, *args, abandon=abandon)
-        except StoreUnavailable:
+        breaker, began = (self._reads if abandon else self._work), trio.current_time()
+        if not breaker.allows(began):
             self._unavailable += 1
+            raise StoreUnavailable("the database said nothing a moment ago")
+        try:
+            result = await self._thread.run(way, *args, abandon=abandon)
+        except trio.Cancelled:
+            breaker.gave_up(began, trio.current_time())
             raise
+        except BaseException as error:
+            away = isinstance(error, StoreUnavailable)
+            self._unavailable += away
+            breaker.answered(began, trio.current_time(), away=away)
+            raise
+        breaker.answered(began, trio.current_time(), away=False)
+        return result
 
     # On the database's thread.
 
@@ -161,8 +187,7 @@ class Database:
             try:
                 result = await unit(connection, *args)
             except BaseException:
-                if not is_closed(connection):
-                    await connection.execute("rollback")
+                await _roll_back(connection)
                 raise
             await connection.execute("commit")
             return result
@@ -195,6 +220,19 @@ class Database:
             connection.terminate()
             raise unavailable(error, closed=True) or error from error
         return connection
+
+
+async def _roll_back(connection: Any) -> None:
+    """What the unit raised is what its caller learns; a transaction that cannot be ended ends with its connection."""
+    if is_closed(connection):
+        return
+    try:
+        async with at_most(ROLLING_BACK_S):
+            await connection.execute("rollback")
+    except BaseException as error:
+        terminate(connection)
+        if not isinstance(error, Exception):
+            raise
 
 
 @asynccontextmanager

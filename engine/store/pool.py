@@ -10,7 +10,8 @@ import asyncpg  # type: ignore[import-untyped]  # see connect.py
 from engine.store.bridge import at_most
 from engine.store.connect import Session, tell, unavailable
 
-ACQUIRING_S = 5.0  # for a connection, opening one included: a caller waits at the other end
+ACQUIRING_S = 20.0  # for a connection, opening one included; a call does not wait so long, what a call leaves does
+FIRST_S = 5.0  # for the first statement of a unit, which does nothing yet: a server that takes longer has gone away
 CLOSING_S = 5.0
 
 
@@ -59,11 +60,12 @@ class Pool:
         for left in reversed(range(self._inner.get_max_size() + 1)):
             connection = await self._inner.acquire(timeout=ACQUIRING_S)
             try:
-                await connection.execute(first)
+                await connection.execute(first, timeout=FIRST_S)
             except BaseException as error:
                 terminate(connection)
                 await self._inner.release(connection)
-                if not left or not isinstance(error, Exception):
+                # A server that says nothing says it on every connection: trying the next would take as long again.
+                if not left or isinstance(error, TimeoutError) or not isinstance(error, Exception):
                     raise
             else:
                 return connection

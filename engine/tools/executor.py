@@ -5,11 +5,12 @@ Each call runs as a task of its own, so a slow one holds up no other. What may h
     refused at once   unknown tool, arguments its schema does not allow, too much at once
     the ledger knows  the same call, or the same effect under another id: its answer is given again; where it is still
                       running, this one waits for it
-    run               under the tool's deadline; ``ToolStarted`` when it is not done within ``PATIENCE_S``
+    run               under the tool's deadline
       reads           ends when the model or the call no longer wants it
       writes          once begun, goes on to its end or its deadline, whatever else ends meanwhile
     fails             a peer failed, the deadline passed, the tool crashed: the team gets a task, the caller a promise.
                       A write that failed is never run again in this call: nobody knows how far it came.
+    takes long        ``ToolStarted`` after ``PATIENCE_S``, whether it is the ledger or the tool that takes so long
     never came back   an earlier attempt, whose process is gone: a write that is idempotent is run again under its
                       effect id; any other is for a person
 """
@@ -69,6 +70,7 @@ class _Desk:
     inbox: trio.MemorySendChannel[FloorEvent]
     ledger: Ledger
     context: ToolContext
+    nursery: trio.Nursery
     waiting: dict[str, list[trio.CancelScope]] = field(default_factory=dict)
     running: int = 0
 
@@ -124,9 +126,21 @@ class _Desk:
         # Long enough for every step of an attempt, so that a lease that is over means: its process is gone.
         lease_s = offered.spec.timeout_s + 3 * BOOKKEEPING_S
         request = ClaimRequest(call.call_id, uuid4().hex, offered.spec.effect, lease_s)
+        announcing = trio.CancelScope()
+        self.nursery.start_soon(self._announce_if_slow, call, offered, announcing)
+        try:
+            return await self._claim_and_act(call, offered, key, request, announcing)
+        finally:
+            announcing.cancel()
+
+    async def _claim_and_act(
+        self, call: ToolCall, offered: OfferedTool, key: EffectKey, request: ClaimRequest, announcing: trio.CancelScope
+    ) -> _Answer:
+        lease_s = request.lease_s
         try:
             claim = await self._claim(key, request)
             while isinstance(claim, InFlight):
+                announcing.cancel()  # the one that runs has been announced
                 settled: Response | None = None
                 with trio.move_on_after(lease_s):
                     settled = await self.ledger.wait_settled(claim.key)
@@ -177,10 +191,7 @@ class _Desk:
         self.running += 1
         response: Response | str = ""
         try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._announce_if_slow, call, offered)
-                response = await self._try(call, offered, key)
-                nursery.cancel_scope.cancel()
+            response = await self._try(call, offered, key)
         finally:
             self.running -= 1
         return await self._call_back(call, key, response) if isinstance(response, str) else response
@@ -198,12 +209,11 @@ class _Desk:
             _log.exception("a tool crashed", tool=call.name)
             return "it crashed"
 
-    async def _announce_if_slow(self, call: ToolCall, offered: OfferedTool) -> None:
+    async def _announce_if_slow(self, call: ToolCall, offered: OfferedTool, announcing: trio.CancelScope) -> None:
         """A courtesy: where the inbox is full it waits, and is dropped with the end of the tool."""
-        await trio.sleep(PATIENCE_S)
-        started = ToolStarted(call.call_id, call.name, offered.spec.effect, offered.spec.filler)
-        with suppress(trio.BrokenResourceError):
-            await self.inbox.send(started)
+        with announcing, suppress(trio.BrokenResourceError):
+            await trio.sleep(PATIENCE_S)
+            await self.inbox.send(ToolStarted(call.call_id, call.name, offered.spec.effect, offered.spec.filler))
 
     async def _settle(self, key: EffectKey, attempt: str, response: Response | None, effect: Effect) -> None:
         """Write into the ledger what came of it. Failing that, the claim runs out and a person will look."""
@@ -261,8 +271,9 @@ async def run_tool_executor(
     """
     if context.tenant.id != tenant.id or context.call_sid != call_sid:
         raise MisuseError(f"tools of {tenant.id} / {call_sid} were given the context of {context.tenant.id}")
-    desk = _Desk(catalog.for_tenant(tenant), inbox, ledger, context)
+    tools = catalog.for_tenant(tenant)
     async with calls, inbox, trio.open_nursery() as nursery:
+        desk = _Desk(tools, inbox, ledger, context, nursery)
         async for message in calls:
             match message:
                 case ToolCallsCancelled(call_ids):

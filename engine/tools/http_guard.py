@@ -140,6 +140,10 @@ def system_resolver() -> Resolve:
     limiter = trio.CapacityLimiter(LOOKUPS_AT_ONCE)
 
     async def resolve(host: str, port: int) -> list[str]:
+        if _is_literal(host):
+            await trio.lowlevel.checkpoint()
+            return [host]  # there is no name to ask anybody about, so no thread is waited for either
+
         def look_up() -> list[str]:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))

@@ -3,7 +3,7 @@
 import os
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -84,12 +84,15 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(tmp_path: Path, speech: VoiceCache, **settings: Any) -> AsyncIterator[Stage]:
+async def stage(
+    tmp_path: Path, speech: VoiceCache, *, tenants: Sequence[Tenant] = (ASKED, SCRIPTED), **settings: Any
+) -> AsyncIterator[Stage]:
     """What is kept is this test's own; speech is the run's."""
     data = tmp_path / "data"
-    data.mkdir()
     speech.mulaw(GREETING)
-    (data / "voice").symlink_to(speech._directory)
+    if not data.exists():
+        data.mkdir()
+        (data / "voice").symlink_to(speech._directory)
     said = {text: Clip(text, speech.mulaw(text, pitch=0.86)) for text in PHRASES}
     model = SimGemini(
         ear=PhraseEar({text: g711.decode(clip.mulaw) for text, clip in said.items()}),
@@ -102,7 +105,7 @@ async def stage(tmp_path: Path, speech: VoiceCache, **settings: Any) -> AsyncIte
     async with open_world(
         data_dir=data,
         keep=keep_in_postgres,
-        tenants=[ASKED, SCRIPTED],
+        tenants=tenants,
         model=model,
         observe=lambda sid, moment: timeline.append((sid, moment)),
         **settings,

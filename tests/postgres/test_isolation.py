@@ -17,9 +17,11 @@ from engine.store.connect import SCHEMA
 from engine.store.database import Database, DatabaseConfig, open_database
 from engine.store.diary import Appointment
 from engine.store.ledger import ClaimRequest, EffectKey
+from engine.store.live_calls import KeptCall, LiveState
 from engine.store.passages import NewPassage, SourceDocument
 from engine.store.postgres_diary import PostgresDiary
 from engine.store.postgres_ledger import PostgresLedger
+from engine.store.postgres_live_calls import PostgresLiveCalls
 from engine.store.postgres_passages import PostgresPassages
 from engine.store.postgres_store import PostgresStore
 from engine.store.postgres_tenants import PostgresTenants
@@ -44,6 +46,8 @@ async def fill(database: Database, tenant_id: str, number: int) -> None:
         NewPassage(0, "", f"the canary of {tenant_id}", "d"),
     )
     await passages.replace_source(tenant_id, source, [passage], {"d": [1.0, number]}, "toy-2")
+    live = KeptCall(tenant_id, "CA1", "w", 1, 0, LiveState.LIVE, snapshot=f'{{"canary": "{tenant_id}"}}')
+    await PostgresLiveCalls(database).keep_many([live])
     key = EffectKey(tenant_id, "CA1", "book", "d", "call")
     await PostgresLedger(database).claim(key, ClaimRequest("id", "a", Effect.WRITES, 60))
 
@@ -72,7 +76,7 @@ async def test_without_a_filter_each_tenant_sees_its_own_rows_in_every_table(fil
     for tenant_id in TENANTS:
         for way in (filled.for_tenant, filled.read_for_tenant, filled.autocommit):
             seen = await way(tenant_id, owners_seen)
-            assert len(seen) == 12
+            assert len(seen) == 13
             assert seen == {table: {tenant_id} for table in seen}
 
 
@@ -150,6 +154,8 @@ READS: list[tuple[str, tuple[Any, ...]]] = [
     ("vectors_of_digests", ("toy-2", ["d"])),
     ("passages_of_source", ("faq",)),
     ("sources", ()),
+    ("live_call", ("CA1",)),
+    ("standings", (["CA1"],)),
 ]
 
 

@@ -5,7 +5,6 @@ import socket
 import pytest
 import trio
 import trio.testing
-import trio_websocket
 
 from engine.call.switchboard_types import SwitchboardStatistics
 from engine.errors import ConfigurationError
@@ -129,21 +128,6 @@ async def test_a_draining_gateway_keeps_its_calls_and_gives_new_ones_the_static_
             assert not world.finished.is_set()
         with trio.fail_after(5):
             await world.finished.wait()
-
-
-async def test_a_call_outlasting_the_drain_is_closed_politely(mock_clock: trio.testing.MockClock) -> None:
-    mock_clock.rate = 20
-    async with open_world(settings={"drain_s": 2.0}) as world, world.dial() as websocket:
-        await world.start(websocket, await world.token())
-        await world.wait_for(lambda: CALL in world.switchboard.lines)
-        await _drain_begun(world)
-        began = trio.current_time()
-        with pytest.raises(trio_websocket.ConnectionClosed) as closed:
-            await websocket.get_message()
-        assert closed.value.reason is not None
-        assert closed.value.reason.code == 1001
-        assert trio.current_time() - began > 1.5
-        await world.finished.wait()
 
 
 async def test_requests_in_flight_are_no_reason_to_end_a_call(mock_clock: trio.testing.MockClock) -> None:

@@ -1,10 +1,12 @@
 """``/twilio/recover``: who is given a new stream, how often, and who is let go."""
 
 import pytest
+import trio
 import trio.testing
 
 from engine.call.switchboard_types import Admission, EndState
 from engine.server import reception
+from engine.store.live_calls import ClaimRefused
 from tests.server.carrier import ACCOUNT, CALL, static_script_of, token_in, verbs
 from tests.server.world import FakeSwitchboard, World, open_world
 
@@ -87,6 +89,60 @@ async def test_a_call_whose_stream_was_lost_may_come_in_by_the_front_again() -> 
     async with open_world(switchboard=FakeSwitchboard(states={CALL: EndState.LOST})) as world:
         assert verbs((await world.post("voice")).text) == ["Connect"]
         assert world.switchboard.attempts == {CALL: 1}
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (EndState.ENDED, ["Hangup"]),
+        (EndState.TRANSFERRING, []),
+        (EndState.LOST, ["Connect"]),
+        (EndState.LIVE, ["Connect"]),
+    ],
+)
+async def test_a_recovery_asks_how_the_call_stands_at_other_workers(state: EndState, expected: list[str]) -> None:
+    async with open_world(switchboard=FakeSwitchboard(elsewhere={CALL: state})) as world:
+        assert verbs((await world.post("recover", CallStatus="in-progress")).text) == expected
+        assert world.switchboard.looked_up == [CALL]
+
+
+async def test_a_repeated_webhook_for_a_call_that_another_worker_serves_is_put_on_hold() -> None:
+    async with open_world(switchboard=FakeSwitchboard(elsewhere={CALL: EndState.LIVE})) as world:
+        assert verbs((await world.post("voice")).text) == ["Pause", "Redirect"]
+
+
+@pytest.mark.parametrize("path", ["voice", "recover"])
+async def test_a_request_that_comes_twice_while_other_workers_are_asked_is_answered_alike(path: str) -> None:
+    async with open_world(switchboard=FakeSwitchboard(looks_s=0.05)) as world:
+        answers: list[bytes] = []
+
+        async def ask(after_s: float) -> None:
+            await trio.sleep(after_s)
+            headers = {"I-Twilio-Idempotency-Token": "one"}
+            answers.append((await world.post(path, headers=headers)).content)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask, 0.0)
+            nursery.start_soon(ask, 0.02)
+        assert answers[0] == answers[1]
+        assert world.counted(path, "repeated") == 1
+
+
+@pytest.mark.parametrize(
+    ("refused", "reason"), [(ClaimRefused.USED, "token_used"), (ClaimRefused.LIVE, "second_stream")]
+)
+async def test_a_stream_that_another_worker_has_let_in_is_refused_as_here(refused: ClaimRefused, reason: str) -> None:
+    async with open_world(switchboard=FakeSwitchboard(refuse=refused)) as world, world.dial() as websocket:
+        await world.start(websocket, await world.token())
+        await world.wait_for(lambda: world.refused(reason) == 1)
+        assert world.switchboard.taken == []
+        assert world.counted("voice", "connect") == 1
+
+
+async def test_the_end_of_a_call_is_told_with_its_tenant_for_whoever_serves_it() -> None:
+    async with open_world() as world:
+        await world.post("status", CallStatus="completed")
+        assert world.switchboard.told_of == ["bakery"]
 
 
 def test_every_recovery_has_its_pause_and_all_fit_into_the_carriers_patience() -> None:

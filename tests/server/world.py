@@ -22,6 +22,7 @@ from engine.errors import LineLost
 from engine.metrics import Metrics
 from engine.server.app import Serving, serve_gateway
 from engine.server.ports import Gateway
+from engine.store.live_calls import ClaimRefused
 from engine.telephony.line import MediaLine
 from engine.telephony.plane import MediaPlane
 from engine.tenants.directory import MemoryDirectory
@@ -66,9 +67,15 @@ class FakeSwitchboard:
     rung: list[tuple[str, str, str, str]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     crash: bool = False
+    looked_up: list[str] = field(default_factory=list)
+    elsewhere: dict[str, EndState] = field(default_factory=dict)
+    refuse: ClaimRefused | None = None
+    flushed: int = 0
+    looks_s: float = 0.0
+    told_of: list[str] = field(default_factory=list)
     ended_on: Callable[[LineLost], EndState] = lambda _: EndState.LOST
 
-    def admission(self, tenant: Tenant) -> Admission:
+    def admission(self, tenant: Tenant, *, call_sid: str = "", recovery: bool = False) -> Admission:
         return self.admit
 
     async def take_line(self, line: MediaLine, start: Start, tenant: Tenant, claims: StreamClaims) -> None:
@@ -87,14 +94,31 @@ class FakeSwitchboard:
     def end_reason(self, call_sid: str) -> EndState:
         return self.states.get(call_sid, EndState.UNKNOWN)
 
-    def note_attempt(self, call_sid: str) -> int:
+    async def look_up(self, call_sid: str, tenant_id: str, *, within_s: float, patient: bool = True) -> None:
+        self.looked_up.append(call_sid)
+        await trio.sleep(self.looks_s)
+        if call_sid in self.elsewhere:
+            self.states.setdefault(call_sid, self.elsewhere[call_sid])
+
+    async def claim_line(self, start: Start, claims: StreamClaims) -> ClaimRefused | None:
+        return self.refuse
+
+    def move_all(self) -> None:
+        for line in self.lines.values():
+            line.end(LineLost("moved", "this worker goes"))
+
+    async def flush(self) -> None:
+        self.flushed += 1
+
+    async def take_over(self, call_sid: str) -> int:
         if all(call_sid != rung[0] for rung in self.rung):
             return 1  # as the real one: what it never heard of it cannot count
         self.attempts[call_sid] = self.attempts.get(call_sid, 0) + 1
         return self.attempts[call_sid]
 
-    def carrier_says_ended(self, call_sid: str, why: str) -> None:
+    def carrier_says_ended(self, call_sid: str, why: str, *, tenant_id: str = "") -> None:
         self.told_ended.append((call_sid, why))
+        self.told_of.append(tenant_id)
         if call_sid in self.lines:
             self.lines[call_sid].end(LineLost("broken", why))
 
@@ -118,6 +142,7 @@ class World:
     serving: Serving
     http: httpx.AsyncClient
     shutdown: trio.Event
+    leave: trio.Event
     finished: trio.Event
     recordings: list[CarrierRecording]
     wall: list[float]
@@ -220,14 +245,14 @@ async def open_world(
         metrics=Metrics(),
         keep_recording=recordings.append,
     )
-    shutdown, finished = trio.Event(), trio.Event()
+    shutdown, leave, finished = trio.Event(), trio.Event(), trio.Event()
 
     async def serve(*, task_status: trio.TaskStatus[Serving]) -> None:
-        await serve_gateway(gateway, shutdown=shutdown, task_status=task_status)
+        await serve_gateway(gateway, shutdown=shutdown, leave=leave, task_status=task_status)
         finished.set()
 
     async with trio.open_nursery() as nursery:
         serving: Serving = await nursery.start(serve)
         async with httpx.AsyncClient(base_url=serving.url) as http:
-            yield World(gateway, board, serving, http, shutdown, finished, recordings, wall)
+            yield World(gateway, board, serving, http, shutdown, leave, finished, recordings, wall)
         nursery.cancel_scope.cancel()
