@@ -3,6 +3,7 @@
 The rooms, in the order data flows, each knowing only what stands below it (checked by import-linter):
 
     commands    what ``frontdesk`` can be told to do
+    workers     several gateways on one port: supervised, replaced, restarted
     sim         synthetic callers, carrier, model servers and networks: shipped, used by demo, tests and bench
     server      the gateway application: HTTP, the media plane's front door, health
     call        one call from answer to outcome: the supervision tree, the turn table, the switchboard

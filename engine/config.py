@@ -30,14 +30,19 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".frontdesk")
     log_level: str = "INFO"
     max_calls: Annotated[int, Field(gt=0, le=10_000)] = 250
+    max_memory_mib: Annotated[int, Field(ge=64)] | None = None
     drain_s: Annotated[float, Field(ge=0)] = 600.0
+    ops_bind: str | None = None
+    worker_id: str = "worker-0"  # told by the supervisor to each of its workers
 
     twilio_account_sid: str | None = None
     twilio_auth_token: SecretStr | None = None
     twilio_api_url: AnyUrl = AnyUrl("https://api.twilio.com")
     gemini_api_key: SecretStr | None = None
     gemini_url: AnyUrl = AnyUrl("wss://generativelanguage.googleapis.com")
+    gemini_backup_url: AnyUrl | None = None
     gemini_model: str = "gemini-3.8-live"
+    gemini_connection_s: Annotated[float, Field(ge=70)] = 600.0
     gemini_transcribe_model: str = "gemini-3.5-transcribe-live"
     gemini_transcribe_url: AnyUrl | None = None
     embeddings: Literal["auto", "offline"] = "auto"
@@ -54,9 +59,11 @@ class Settings(BaseSettings):
     elevenlabs_api_key: SecretStr | None = None
     admin_token: SecretStr | None = None
 
-    @field_validator("bind")
+    @field_validator("bind", "ops_bind")
     @classmethod
-    def _bind_has_a_port(cls, value: str) -> str:
+    def _bind_has_a_port(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
         host, _, port = value.rpartition(":")
         if not host or not port.isdigit() or not 0 <= int(port) <= 65535:
             raise ValueError("write it as host:port, for example 127.0.0.1:8080")
@@ -69,7 +76,7 @@ class Settings(BaseSettings):
             raise ValueError(f"write one of {', '.join(LOG_LEVELS)}")
         return value.upper()
 
-    @field_validator("gemini_url", "gemini_transcribe_url")
+    @field_validator("gemini_url", "gemini_backup_url", "gemini_transcribe_url")
     @classmethod
     def _gemini_url_is_a_websocket(cls, value: AnyUrl | None) -> AnyUrl | None:
         if value is not None and value.scheme not in {"ws", "wss"}:

@@ -1,6 +1,5 @@
-"""``frontdesk serve``: the gateway, until a signal asks it to drain."""
+"""``frontdesk serve``: the gateway, until a signal asks it to drain; by itself, or as workers on one port."""
 
-import gc
 import signal
 import sys
 from contextlib import AbstractAsyncContextManager
@@ -18,6 +17,9 @@ from engine.tenants import examples
 from engine.tenants.directory import MemoryDirectory
 from engine.tenants.documents import read_tenants
 from engine.tenants.tenant import Tenant
+from engine.workers.post import Station
+from engine.workers.service import run_service
+from engine.workers.worker import settle_memory, work
 
 _logger = log.get_logger("commands.serve")
 
@@ -34,16 +36,30 @@ def load_tenants(path: Path | None) -> list[Tenant]:
     help="Import this tenant document first, or a directory of them (YAML or JSON).",
 )
 @click.option("--memory", is_flag=True, help="Without a database: knowledge by words, nothing kept but call files.")
-def serve(*, tenants: Path | None, memory: bool) -> None:
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    help="So many processes, under one that restarts them, replaces them on SIGHUP, and outlives their kill -9.",
+)
+@click.option("--station", type=Station.parse, hidden=True, help="For a worker: what its supervisor has given it.")
+def serve(*, tenants: Path | None, memory: bool, workers: int | None, station: Station | None) -> None:
     """Answer calls until SIGTERM or SIGINT, then drain: live calls go on, new ones get the static script."""
     settings = Settings.read()
     log.configure(settings.log_level, pretty=sys.stderr.isatty())
     documents = read_tenants(tenants) if tenants is not None else []
+    if workers is not None:
+        if memory:
+            raise click.UsageError("--workers need a database: a call that loses its worker is found again there")
+        sys.exit(trio.run(lambda: run_service(settings, count=workers, tenants=tenants)))
     if memory:
         keeping = keep_in_memory(documents or load_tenants(None), settings.data_dir / "calls")
     else:
         keeping = keep_in_postgres(settings, documents)
-    trio.run(_serve, settings, keeping)
+    if station is not None:
+        log.bind_call(worker=settings.worker_id)
+        trio.run(work, settings, station, keeping)
+    else:
+        trio.run(_serve, settings, keeping)
 
 
 async def _serve(settings: Settings, keeping: AbstractAsyncContextManager[Keeping]) -> None:
@@ -54,18 +70,6 @@ async def _serve(settings: Settings, keeping: AbstractAsyncContextManager[Keepin
             settle_memory()
             await serve_gateway(composed.gateway, shutdown=shutdown)
         nursery.cancel_scope.cancel()
-
-
-def settle_memory() -> None:
-    """Take all that start-up has made out of the garbage collector's sight.
-
-    Vendor types alone are hundreds of thousands of objects that live for good; a full collection over them stops every
-    call of the process for 100 ms and more. What calls leave is mostly freed by reference count, so young collections
-    may also be rarer than the interpreter's default.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
 
 
 async def _watch_signals(shutdown: trio.Event) -> None:

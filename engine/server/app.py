@@ -4,12 +4,14 @@
     └─ lines: one task per media socket  outlives hypercorn's connections, so no timeout of its ends a call
        └─ http: hypercorn .............. ends first: nobody can come in any more
 
-Readiness is false until all of it stands. Once ``shutdown`` is set the gateway drains: new calls get the static script,
-live ones go on for ``settings.drain_s`` at most, HTTP is answered until the last has ended.
+Readiness is false until all of it stands. There are two ways to go, and live calls go on for ``settings.drain_s`` in
+both. ``shutdown``: nobody else is there, so HTTP is answered until the last call has ended, new calls with the static
+script. ``leave``: others serve the same port, so the door is closed at once, and new calls are theirs.
 """
 
 import logging
 import socket
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +20,7 @@ import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Sockets
 from hypercorn.trio.run import worker_serve
-from quart import Response
+from quart import Blueprint, Response
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
@@ -28,6 +30,7 @@ from engine.server import front_door
 from engine.server.health import health_blueprint
 from engine.server.invitations import Invitations
 from engine.server.media import MediaEntrance
+from engine.server.ops import serve_ops
 from engine.server.ports import Gateway
 from engine.server.readiness import Phase, Readiness
 from engine.server.reception import Reception
@@ -38,6 +41,11 @@ BACKLOG = 512
 KEEP_ALIVE_S = 75.0  # longer than the usual proxy's 60 s, so that it is never we who close under a request
 GRACE_S = 3.0  # for requests in flight when hypercorn ends; calls are not its business
 HEAD_BYTES = 16 * 1024
+MOVING_S = 3.0  # for lines to be closed, and what was said on them to be written down
+LAST_ANSWERS_S = 5.0
+# A caller who hung up may be back within 6 s, and only then has the call ended. Whoever leaves before that leaves the
+# end to others, who find it minutes later.
+HUNG_UP_S = 7.0
 
 log = get_logger("server.app")
 
@@ -56,10 +64,29 @@ class Serving:
 
 
 @dataclass(frozen=True, slots=True)
+class _Going:
+    shutdown: trio.Event
+    leave: trio.Event
+
+    async def wait(self) -> bool:
+        """Wait for either; True where nobody else is there."""
+        async with trio.open_nursery() as nursery:
+
+            async def wait_for(event: trio.Event) -> None:
+                await event.wait()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(wait_for, self.shutdown)
+            nursery.start_soon(wait_for, self.leave)
+        return not self.leave.is_set()
+
+
+@dataclass(frozen=True, slots=True)
 class _Parts:
     app: QuartTrio
     entrance: MediaEntrance
     readiness: Readiness
+    new_pages: Callable[[], Blueprint]
 
 
 def build_app(gateway: Gateway) -> QuartTrio:
@@ -75,31 +102,36 @@ def _build(gateway: Gateway) -> _Parts:
     app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES
     app.config["BODY_TIMEOUT"] = BODY_S
     app.register_blueprint(webhook_blueprint(gateway, reception))
-    app.register_blueprint(health_blueprint(gateway, readiness, entrance))
+    new_pages = partial(health_blueprint, gateway, readiness, entrance)
+    app.register_blueprint(new_pages())
 
     @app.errorhandler(HTTPException)
     async def say_briefly(error: HTTPException) -> Response:
         return Response(f"{error.name}\n", error.code or 500, content_type="text/plain")
 
-    return _Parts(app, entrance, readiness)
+    return _Parts(app, entrance, readiness, new_pages)
 
 
 async def serve_gateway(
     gateway: Gateway,
     *,
     shutdown: trio.Event,
+    leave: trio.Event | None = None,
     listener: socket.socket | None = None,
     task_status: trio.TaskStatus[Serving] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve until ``shutdown`` is set and the gateway has drained; or until cancelled, which ends live calls.
+    """Serve until asked to go and drained; or until cancelled, which ends live calls.
 
     Args:
+        shutdown: set to ask the gateway to go, as the last one.
+        leave: set to ask it to go while others accept from the same socket.
         listener: a listening socket, which is closed in the end; None listens on ``settings.bind``.
 
     Raises:
         ConfigurationError: the address cannot be listened on.
     """
     parts = _build(gateway)
+    going = _Going(shutdown, trio.Event() if leave is None else leave)
     with ExitStack() as stack:
         sock = stack.enter_context(listener or listen(gateway.settings.bind))
         stack.enter_context(front_door.installed())
@@ -107,15 +139,17 @@ async def serve_gateway(
             plane_scope = await outer.start(_run_plane, gateway.plane)
             try:
                 async with trio.open_nursery() as lines:
-                    await _serve_http(gateway, parts, sock, lines, shutdown, task_status)
+                    await _serve_http(gateway, parts, sock, lines, going, task_status)
+                    if not parts.readiness.draining:
+                        await _drain(gateway, parts, alone=False)
                     parts.readiness.phase = Phase.STOPPED
                     lines.cancel_scope.cancel()
             finally:
                 plane_scope.cancel()
 
 
-def listen(bind: str) -> socket.socket:
-    """A listening socket on ``host:port``; port 0 takes any that is free.
+def listen(bind: str, setting: str = "FRONTDESK_BIND") -> socket.socket:
+    """A listening socket on ``host:port``; port 0 takes any that is free. ``setting`` is where that was written.
 
     Raises:
         ConfigurationError: it cannot be had.
@@ -126,7 +160,7 @@ def listen(bind: str) -> socket.socket:
     try:
         return socket.create_server((host, int(port)), family=family, backlog=BACKLOG)
     except OSError as error:
-        raise ConfigurationError(f"cannot listen on {bind} ({error.strerror}); change FRONTDESK_BIND") from None
+        raise ConfigurationError(f"cannot listen on {bind} ({error.strerror}); change {setting}") from None
 
 
 async def _run_plane(plane: MediaPlane, *, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
@@ -141,10 +175,16 @@ async def _serve_http(
     parts: _Parts,
     sock: socket.socket,
     lines: trio.Nursery,
-    shutdown: trio.Event,
+    going: _Going,
     task_status: trio.TaskStatus[Serving],
 ) -> None:
     drained = trio.Event()
+
+    @parts.app.after_request
+    async def say_that_it_was_the_last(response: Response) -> Response:
+        if drained.is_set():
+            response.headers["connection"] = "close"  # or a proxy would use the connection again as we close it
+        return response
 
     def take_socket(taken: socket.socket, head: bytes) -> None:
         lines.start_soon(parts.entrance.serve_line, taken, head)
@@ -162,19 +202,37 @@ async def _serve_http(
         parts.readiness.phase = Phase.SERVING
         log.info("serving", host=host, port=port)
         task_status.started(Serving(host, port))
-        await shutdown.wait()
-        await _drain(gateway, parts)
-        drained.set()
+        if gateway.settings.ops_bind is not None:
+            open_socket = partial(listen, gateway.settings.ops_bind, "FRONTDESK_OPS_BIND")
+            http.start_soon(serve_ops, parts.new_pages(), open_socket, drained)
+        if await going.wait():
+            await _drain(gateway, parts, alone=True)
+        else:
+            log.info("leaving the port to others", calls=gateway.switchboard.statistics().calls_now)
+        drained.set()  # whatever has been accepted is still answered, as usual
 
 
-async def _drain(gateway: Gateway, parts: _Parts) -> None:
+async def _drain(gateway: Gateway, parts: _Parts, *, alone: bool) -> None:
+    """Wait for the calls on the line; those that last too long are moved: to others, or to the static script."""
+    switchboard = gateway.switchboard
     parts.readiness.phase = Phase.DRAINING
-    gateway.switchboard.begin_drain()
-    log.info("draining", calls=gateway.switchboard.statistics().calls_now, patience_s=gateway.settings.drain_s)
-    with trio.move_on_after(gateway.settings.drain_s) as patience:
+    switchboard.begin_drain()
+    log.info("draining", calls=switchboard.statistics().calls_now, patience_s=gateway.settings.drain_s)
+    served = switchboard.statistics().calls_now > 0
+    with trio.move_on_after(gateway.settings.drain_s):
         await parts.entrance.wait_empty()
-    if patience.cancelled_caught:
-        log.warning("drain ended with calls on the line", calls=gateway.switchboard.statistics().calls_now)
+    if not (left := switchboard.statistics().calls_now):
+        if served and not alone:
+            await trio.sleep(HUNG_UP_S)
+        return
+    log.warning("drain ended with calls on the line: moving them", calls=left)
+    switchboard.move_all()
+    with trio.move_on_after(MOVING_S):
+        await parts.entrance.wait_empty()
+    await switchboard.flush()
+    if alone:
+        # The carrier asks what to do with each caller when it has noticed the end of the stream; nobody else answers.
+        await trio.sleep(LAST_ANSWERS_S)
 
 
 def _hypercorn_config(take_socket: front_door.TakeSocket) -> front_door.DoorConfig:

@@ -22,10 +22,11 @@ from enum import Enum, auto
 import hypercorn.trio.run as hypercorn_run
 import trio
 from hypercorn.config import Config
-from hypercorn.events import Event, Updated
+from hypercorn.events import Closed, Event, Updated
 from hypercorn.trio.tcp_server import MAX_RECV, TCPServer
 
 REQUEST_LINE_S = 5.0  # for a connection to say what it wants; a peer that dribbles is dropped
+LAST_REQUESTS_S = 0.5  # for requests on their way to a server that has been told to end
 _MEDIA = b"GET /twilio/media"
 _MEDIA_LINES = tuple(_MEDIA + ending for ending in (b" ", b"?", b"/ ", b"/?"))
 
@@ -164,14 +165,25 @@ class FrontDoorServer(TCPServer):
             self.stream = self._doorway  # type: ignore[assignment]  # all of a stream that hypercorn uses
             await super().run()
 
+    async def _idle_timeout(self) -> None:
+        # hypercorn closes idle connections the moment it is told to end, with requests on their way to us: one that
+        # was just accepted has said nothing yet, and to a proxy a connection that is kept alive is still a good one.
+        with trio.move_on_after(self.config.keep_alive_timeout):
+            await self.context.terminated.wait()
+            await trio.sleep(LAST_REQUESTS_S)
+        with trio.CancelScope(shield=True):
+            await self._initiate_server_close()
+
     async def protocol_send(self, event: Event) -> None:
         """As hypercorn's; also notes when no request is being answered."""
-        if self._doorway is None or not isinstance(event, Updated):
+        if self._doorway is None or not isinstance(event, Updated | Closed):
             await super().protocol_send(event)
             return
-        self._doorway.set_idle(idle=event.idle)
+        if isinstance(event, Updated):
+            self._doorway.set_idle(idle=event.idle)
         # By now the application knows that its answer is out, and quart-trio cancels the very task we are called in:
-        # without the shield hypercorn's timer of an idle connection would then never be started.
+        # without the shield hypercorn's timer of an idle connection would then never be started, or the last
+        # connections of a server that ends never be closed.
         with trio.CancelScope(shield=True):
             await super().protocol_send(event)
 

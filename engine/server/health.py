@@ -4,15 +4,17 @@
 before quality suffers), 503 ``unavailable`` or ``draining``. ``/health``: one bounded snapshot of everything.
 """
 
+from dataclasses import asdict
 from typing import Any
 
 import orjson
 from prometheus_client import CONTENT_TYPE_LATEST
 from quart import Blueprint, Response
 
+from engine.call.switchboard_types import SwitchboardStatistics
 from engine.server.media import MediaEntrance
 from engine.server.ports import Gateway
-from engine.server.readiness import Readiness, judge
+from engine.server.readiness import Readiness, Ready, judge
 
 CALLS_SHOWN = 100
 
@@ -26,23 +28,28 @@ def health_blueprint(gateway: Gateway, readiness: Readiness, entrance: MediaEntr
     """The four pages. They answer anybody: nothing on them names a caller."""
     pages = Blueprint("health", __name__)
 
+    def look() -> tuple[Ready, SwitchboardStatistics, dict[str, Any]]:
+        calls, plane, lag = gateway.switchboard.statistics(), gateway.plane.statistics(), gateway.loop_lag.statistics()
+        found = judge(readiness.phase, calls, plane, lag, gateway.settings.max_memory_mib)
+        return found, calls, asdict(plane) | asdict(lag)
+
     @pages.get("/health/live")
     async def live() -> Response:
         return _json({"status": "ok"})
 
     @pages.get("/health/ready")
     async def ready() -> Response:
-        found = judge(readiness.phase, gateway.switchboard.statistics(), gateway.plane.statistics())
-        return _json({"status": found.status, "parts": found.parts}, found.http_status)
+        found, _, _ = look()
+        return _json({"status": found.status, "parts": found.parts | dict(gateway.parts())}, found.http_status)
 
     @pages.get("/health")
     async def everything() -> Response:
-        calls, plane = gateway.switchboard.statistics(), gateway.plane.statistics()
-        found = judge(readiness.phase, calls, plane)
+        found, calls, loop = look()
         return _json(
             {
                 "status": found.status,
-                "parts": found.parts,
+                "parts": found.parts | dict(gateway.parts()),
+                "worker": gateway.settings.worker_id,
                 "calls": {
                     "now": calls.calls_now,
                     "capacity": calls.capacity,
@@ -60,7 +67,7 @@ def health_blueprint(gateway: Gateway, readiness: Readiness, entrance: MediaEntr
                         for call in calls.calls[:CALLS_SHOWN]
                     ],
                 },
-                "loop": plane,
+                "loop": loop,
                 "media": entrance.statistics(),
             }
         )

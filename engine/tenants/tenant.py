@@ -84,22 +84,35 @@ class Script(_Document):
 
 
 class Quotas(_Document):
-    """What one tenant may use of the machine."""
+    """What one tenant may use of the machine. Over any of them a new call gets the static script; none ends a call
+    but ``longest_call_minutes``. ``null`` is without a limit; 0 is refused, since a tenant without calls is not listed.
+
+    Attributes:
+        calls_per_minute: a minute's worth may come at once, and one more each time its share of a minute has passed.
+        minutes_per_day: of all its calls together, of the tenant's own day (``timezone``).
+        longest_call_minutes: then the call ends politely; the carrier itself ends it after four hours.
+    """
 
     concurrent_calls: Annotated[int, Field(gt=0)] = 50
+    calls_per_minute: Annotated[int, Field(gt=0)] | None = 300
+    minutes_per_day: Annotated[int, Field(gt=0)] | None = None
+    longest_call_minutes: Annotated[int, Field(gt=0, le=240)] = 120
 
 
 class Timing(_Document):
     """A call's patience; every default has its reason in the design or in ``bench/``."""
 
     endpointing_ms: Annotated[int, Field(ge=200, le=2000)] = 500
-    # "Mm-hm", "right", "okay" last 420 to 470 ms on the line: what is shorter than this leaves the agent speaking.
-    barge_in_ms: Annotated[int, Field(ge=60, le=2000)] = 480
+    # "Mm-hm", "right", "okay" are 340 to 480 ms of loud sound on the line: after what is shorter than this the agent
+    # goes on. It falls silent sooner, at the first suspicion, so a longer time costs a barge-in nothing.
+    barge_in_ms: Annotated[int, Field(ge=60, le=2000)] = 540
     retrieval_budget_ms: Annotated[int, Field(ge=0, le=2000)] = 250
     lead_ms: Annotated[int, Field(ge=60, le=1000)] = 400
     window_ms: Annotated[int, Field(ge=20, le=250, multiple_of=20)] = 100
-    filler_after_ms: Annotated[int, Field(ge=500, le=10_000)] = 1500
-    stall_after_ms: Annotated[int, Field(ge=1000, le=30_000)] = 4000
+    # With endpointing, retrieval's budget and the network before it, the caller waits two seconds at most.
+    filler_after_ms: Annotated[int, Field(ge=500, le=10_000)] = 900
+    # Company comes meanwhile, and the model is asked twice again (``model/liveness.py``): each try needs its second.
+    stall_after_ms: Annotated[int, Field(ge=1000, le=30_000)] = 5000
 
     @model_validator(mode="after")
     def _filler_comes_before_the_stall(self) -> Self:
