@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+JOBS   ?= 2
 READY  := $(VENV)/.ready
 OWN_UV := .cache/uv/bin/uv
 UV     := $(or $(wildcard $(BIN)/uv),$(OWN_UV))
@@ -15,7 +16,7 @@ demo: $(READY)   ## one call you can hear, on this machine, without a key
 	@$(BIN)/frontdesk demo $(DEMO)
 
 test: $(READY)   ## the whole test suite
-	@$(BIN)/python -m pytest $(TEST)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(TEST)
 
 check: $(READY)  ## format, lint, types, import contracts, lock: all that CI asks beside the tests
 	@$(BIN)/ruff format --check .

@@ -138,7 +138,7 @@ async def run(args: argparse.Namespace) -> dict[str, Any]:
         data = Path(scratch)
         clip = Clip(QUESTION, VoiceCache(data / "voice").mulaw(QUESTION))
         tenant = examples.load("harbor-dental").model_dump(mode="json", by_alias=True)
-        tenant["quotas"] = {"concurrent_calls": 5000}
+        tenant["quotas"] = {"concurrent_calls": 5000, "calls_per_minute": None}
         (data / "tenant.yaml").write_text(yaml.safe_dump(tenant))
         tone = (6000 * np.sin(2 * np.pi * 440 * np.arange(int(24000 * ANSWER_S)) / 24000)).astype(np.int16)
         model = SimGemini(ear=SureEar(), brain=EchoBrain(tone), pace=args.pace, think_ms=args.think_ms, seed=args.seed)

@@ -51,6 +51,8 @@ class CarrierOptions:
         phone: chunk sizes and reading.
         dial_outcomes: of each ``<Dial>`` in turn, the last one again and again.
         stream_callbacks: send ``stream-started`` and its like where the TwiML asks for them.
+        callbacks_first: ``stream-started`` is told, and answered, before the stream is opened; as a rule the two race.
+        callbacks_late_s: all of them come so much later than what they tell of.
         say_chars_per_s: how fast ``<Say>`` speaks.
         play_s: how long a ``<Play>`` of a file lasts.
     """
@@ -60,6 +62,8 @@ class CarrierOptions:
     phone: PhoneOptions = field(default_factory=PhoneOptions)
     dial_outcomes: tuple[DialOutcome, ...] = (DialOutcome(),)
     stream_callbacks: bool = True
+    callbacks_first: bool = False
+    callbacks_late_s: float = 0.0
     say_chars_per_s: float = 15.0
     play_s: float = 3.0
 
@@ -140,10 +144,15 @@ class LiveCall:
 
     def callback(self, verb: Verb, name: str, document: Document, params: dict[str, str]) -> None:
         """Send a status callback in the background, where the verb's attribute ``name`` asks for one."""
+        self.background.start_soon(self.call_back, verb, name, document, params)
+
+    async def call_back(self, verb: Verb, name: str, document: Document, params: dict[str, str]) -> None:
+        """The same, and wait for its answer."""
         url = verb.attributes.get(name)
         if url:
+            await trio.sleep(self.options.callbacks_late_s)
             method = verb.attributes.get(f"{name}Method", "POST")
-            self.background.start_soon(self.web.notify, urljoin(document.url, url), method, params)
+            await self.web.notify(urljoin(document.url, url), method, params)
 
     def _give(self, order: Order) -> None:
         self.order = order

@@ -1,9 +1,9 @@
 """The carrier's REST interface for live calls: update and read one, as strict as the real one about who asks.
 
 ``POST /2010-04-01/Accounts/{AccountSid}/Calls/{CallSid}.json`` with ``Status=completed``, ``Twiml`` or ``Url``, and
-``GET`` of the same. Moods are scripted: a refusal for too many requests (nothing was done), an answer that is lost (it
-*was* done), a server error, slowness. Creating calls is not part of it: the simulator places its own. Codes 20004 and
-20422 are our best guess; clients should go by the status there.
+``GET`` of the same. Moods are scripted: a refusal for too many requests (nothing was done), an answer that is
+lost (it *was* done), a server error, a live call that is not found, slowness. Creating calls is not part of it: the
+simulator places its own. Codes 20004 and 20422 are our best guess; clients should go by the status there.
 """
 
 import base64
@@ -31,6 +31,7 @@ class Mood(Enum):
 
     TOO_MANY = "too_many"  # 429, code 20429; not processed
     UNAVAILABLE = "unavailable"  # 503, code 20503; not processed
+    NOT_FOUND = "not_found"  # 404, code 20404, though the call is live; not processed
     LOST = "lost"  # processed, and the connection ends without an answer
     SLOW = "slow"  # processed at once, answered after `CarrierRest.slow_s`
 
@@ -129,6 +130,8 @@ class CarrierRest:
             return _error(429, 20429, "Too Many Requests")
         if mood is Mood.UNAVAILABLE:
             return _error(503, 20503, "Service unavailable")
+        if mood is Mood.NOT_FOUND:
+            return _error(404, 20404, "The requested resource was not found")
         answer = self._process(request, body)
         if mood is Mood.SLOW:
             await trio.sleep(self.slow_s)

@@ -36,6 +36,9 @@ async def _hold(call: LiveCall, stream: Verb, document: Document) -> DialFailed 
         call.debugger.note(31920, dropped, trio.current_time())
     stream_sid = call.new_sid("MZ")
     about = {"StreamSid": stream_sid, "StreamName": stream.attributes.get("name", stream_sid)}
+    started = {**about, "StreamEvent": "stream-started"}
+    if call.options.callbacks_first:
+        await _tell_first(call, stream, document, started)
     dialled = await dial_stream(call.account, url, call.options.handshake)
     if isinstance(dialled, DialFailed):
         _tell(call, stream, document, {**about, "StreamEvent": "stream-error", "StreamError": dialled.detail})
@@ -52,7 +55,8 @@ async def _hold(call: LiveCall, stream: Verb, document: Document) -> DialFailed 
         leftover=dialled.leftover,
     )
     call.phones.append(phone)
-    _tell(call, stream, document, {**about, "StreamEvent": "stream-started"})
+    if not call.options.callbacks_first:
+        _tell(call, stream, document, started)
     try:
         await phone.ended.wait()
     finally:
@@ -66,5 +70,13 @@ async def _hold(call: LiveCall, stream: Verb, document: Document) -> DialFailed 
 
 def _tell(call: LiveCall, stream: Verb, document: Document, params: dict[str, str]) -> None:
     if call.options.stream_callbacks:
-        stamped = {**params, "Timestamp": datetime.now(UTC).isoformat(timespec="milliseconds")}
-        call.callback(stream, "statusCallback", document, stamped)
+        call.callback(stream, "statusCallback", document, _stamped(params))
+
+
+async def _tell_first(call: LiveCall, stream: Verb, document: Document, params: dict[str, str]) -> None:
+    if call.options.stream_callbacks:
+        await call.call_back(stream, "statusCallback", document, _stamped(params))
+
+
+def _stamped(params: dict[str, str]) -> dict[str, str]:
+    return {**params, "Timestamp": datetime.now(UTC).isoformat(timespec="milliseconds")}

@@ -269,7 +269,7 @@ async def test_a_worker_that_drains_finishes_its_calls_and_sends_new_ones_to_the
     assert other.said_by_static_verbs[0].text == TENANT.script.apology
 
 
-async def test_a_call_that_outstays_the_drain_is_ended_with_an_outcome(
+async def test_a_call_that_outstays_the_drain_of_the_last_process_is_given_the_static_script(
     tmp_path: Path, speech: VoiceCache, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with stage(tmp_path, speech, drain_s=5.0) as on:
@@ -284,4 +284,6 @@ async def test_a_call_that_outstays_the_drain_is_ended_with_an_outcome(
         end = await on.end_of(report.call_sid)
         await settled(on)
     assert end.outcome_reason == "drained"
-    assert 7_900 < report.duration_ms < 12_000
+    assert [round(ended_ms, -2) for _, ended_ms in report.stream_spans] == [8000]
+    assert [one.verb for one in report.said_by_static_verbs] == ["Say", "Dial"]
+    assert report.said_by_static_verbs[0].text == TENANT.script.apology

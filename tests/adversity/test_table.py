@@ -1,0 +1,63 @@
+"""The adversity table in its short form: every fault once, the same bars, through the same code as the command."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.adversity.cast import BOOK, BOOKING, Cast, tenant_with
+from bench.adversity.plan import BRISK, PATIENT, Line, Plan, conversation
+from bench.adversity.play import play
+from bench.adversity.rows import ALL, BY_NAME
+from bench.adversity.runner import run_short
+from bench.adversity.table import as_text
+from bench.adversity.types import MODEL_BARS, broken
+from engine.sim.brain import GroundedBrain, ToolWish
+from engine.sim.moods import Rule, Silent
+from engine.sim.scenario import HangUp
+from engine.voice.cache import VoiceCache
+
+JOBS = 2
+
+
+@pytest.fixture(scope="session")
+def voice(speech: VoiceCache) -> Path:
+    Cast(speech._directory).render()
+    return speech._directory
+
+
+def test_every_row_holds_its_bars(voice: Path) -> None:
+    judged = run_short(ALL, voice, JOBS)
+    assert all(one.holds for one in judged), f"\n{as_text([one for one in judged if not one.holds])}"
+
+
+@pytest.mark.parametrize("row", ["cut-again", "hang-up", "endpoint-loses"])
+def test_the_same_seed_gives_the_same_sequence_of_events(row: str, voice: Path) -> None:
+    first, again = (BY_NAME[row].run(3, voice) for _ in range(2))
+    assert len(first.events) > 8
+    assert again == first
+
+
+def test_another_seed_gives_another_call(voice: Path) -> None:
+    first, other = (BY_NAME["hang-up"].run(seed, voice) for seed in (3, 4))
+    assert first.events != other.events
+
+
+# --- the bars can be broken ------------------------------------------------------------------------------------------
+
+
+def test_a_caller_who_is_left_in_silence_is_found(voice: Path) -> None:
+    patience = tenant_with(filler_after_ms=9_000, stall_after_ms=12_000)
+    plan = Plan(conversation(turns=2), rules=(Rule(Silent(), turn=2),), tenant=patience, books=0)
+    (found,) = broken(MODEL_BARS, play(plan, 1, voice))
+    assert found.startswith("silence ")
+
+
+def test_an_effect_that_comes_twice_is_found(voice: Path) -> None:
+    twice = (BOOK, ToolWish(BOOK.name, {**BOOK.arguments, "name": "Robin Leigh"}))
+    plan = Plan((BRISK, Line(BOOKING), PATIENT, HangUp()), brain=GroundedBrain({"book me a cleaning": twice}))
+    assert broken(MODEL_BARS, play(plan, 1, voice)) == ("1 effects doubled",)
+
+
+def test_an_effect_that_never_comes_is_found(voice: Path) -> None:
+    plan = Plan((BRISK, Line(BOOKING), PATIENT, HangUp()), brain=GroundedBrain())
+    assert broken(MODEL_BARS, play(plan, 1, voice)) == ("1 effects lost",)
