@@ -56,10 +56,14 @@ class Cast:
             text: Clip(text, self.cache.mulaw(text, pitch=CALLER_PITCH)) for text in PHRASES
         }
         self.ear = PhraseEar({text: g711.decode(clip.mulaw) for text, clip in self.said.items()})
+        self._all_rendered = False
         self._rendered: dict[str, NDArray[np.int16]] = {}
 
     def render(self) -> None:
         """Everything else that is said, as good as: before several processes want it at once."""
+        if self._all_rendered:
+            return
+        self._all_rendered = True
         PromptLibrary(self.cache).prepare(TENANT)
         for _, text in _KNOWS:
             self.cache.mulaw(text)

@@ -5,10 +5,11 @@ trio runs tasks that are ready at once. Time stands still while the world is set
 """
 
 import random
+import signal
 import socket
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
@@ -40,6 +41,7 @@ from engine.tools.http_signing import ToolSecrets
 WEDNESDAY = datetime(2026, 3, 4, 15, 0, tzinfo=UTC)  # the same day for every run, or what is said would differ
 SETTLE_S = 15.0  # virtual: the longest write that goes on after its call, and a little
 KERNEL_TRIES = 200  # of 5 ms of the machine's own time, for sockets to be gone
+CIRCLING_CPU_S = 40.0  # a long call takes two
 SHORT_SEEDS = range(1, 7)  # a short form takes the one with the shortest call
 SECRET_KEY = "of the adversity table, known to everybody"
 
@@ -63,10 +65,38 @@ def call_row(name: str, group: str, fault: str, plan: Planner, bars: Bars = MODE
 
 
 def play(plan: Plan, seed: int, voice_dir: Path) -> RunResult:
-    """Carry this plan out."""
-    _seed_scheduler(seed)
+    """Carry this plan out, in the main thread. A run that only turns in circles is ended, and found at fault."""
     clock = trio.testing.MockClock(autojump_threshold=inf)
-    return trio.run(partial(_play, plan, seed, _cast(voice_dir), clock), clock=clock)
+    cast = _cast(voice_dir)
+    cast.render()  # or the first run in a process would spend its seconds on it
+    before = signal.signal(signal.SIGPROF, _end_circling)
+    signal.setitimer(signal.ITIMER_PROF, CIRCLING_CPU_S)
+    try:
+        with _seeded_scheduler(seed):
+            return trio.run(partial(_play, plan, seed, cast, clock), clock=clock)
+    except BaseException as error:
+        # However trio and its tasks wrapped it on its way up; everything else is the harness's own failure, and raised.
+        if not _is_circling(error):
+            raise
+        return RunResult(seed, kept=False, outcome="never ended", silence_ms=inf, faults=("turned in circles",))
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
+class Circling(BaseException):
+    """A run has used more of the processor than any call needs: something does not wait where it should."""
+
+
+def _end_circling(*_: object) -> None:
+    raise Circling
+
+
+def _is_circling(error: BaseException | None) -> bool:
+    if error is None or isinstance(error, Circling):
+        return error is not None
+    inner = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    return any(_is_circling(one) for one in (*inner, error.__cause__, error.__context__))
 
 
 @lru_cache(maxsize=1)
@@ -74,11 +104,18 @@ def _cast(voice_dir: Path) -> Cast:
     return Cast(voice_dir)
 
 
-def _seed_scheduler(seed: int) -> None:
+@contextmanager
+def _seeded_scheduler(seed: int) -> Iterator[None]:
     """Trio shuffles tasks that are ready at once; its own hook for Hypothesis lets a seed decide instead of chance."""
     scheduler = trio._core._run
+    before = scheduler._ALLOW_DETERMINISTIC_SCHEDULING
     scheduler._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]
     scheduler._r.seed(seed)
+    try:
+        yield
+    finally:
+        scheduler._ALLOW_DETERMINISTIC_SCHEDULING = before  # type: ignore[misc]
+        scheduler._r.seed()
 
 
 async def _play(plan: Plan, seed: int, cast: Cast, clock: trio.testing.MockClock) -> RunResult:

@@ -1,5 +1,6 @@
 """The table: as text for people, as JSON to keep, as Markdown for the README. PURE."""
 
+import math
 import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -44,7 +45,7 @@ class Judged:
             "fault": self.row.fault,
             "runs": len(self.runs),
             "kept": sum(run.kept for run in self.runs),
-            "silence_ms": {"p50": round(p50), "max": round(worst)},
+            "silence_ms": {"p50": _whole(p50), "max": _whole(worst)},
             "effects": {
                 "expected": sum(run.effects.expected for run in self.runs),
                 "done": sum(run.effects.done for run in self.runs),
@@ -70,7 +71,7 @@ def as_text(judged: Sequence[Judged]) -> str:
         silence, effects = figures["silence_ms"], figures["effects"]
         lines.append(
             f"{one.row.group:<10} {one.row.name:<22} {figures['runs']:>4} {figures['kept']:>4} "
-            f"{silence['p50']:>8} ms {silence['max']:>6} {effects['lost']:>4} {effects['doubled']:>3}  "
+            f"{silence['p50'] or 0:>8} ms {silence['max'] or 'inf':>6} {effects['lost']:>4} {effects['doubled']:>3}  "
             f"{_mix(figures['outcomes']):<34} {'ok' if one.holds else 'BROKEN'}"
         )
         lines += [f"{'':<11}{what}" for what in one.together]
@@ -105,8 +106,8 @@ def as_markdown(kept: Mapping[str, Any]) -> str:
         groups.setdefault(row["group"], []).append(row)
     for group, rows in groups.items():
         total = {name: sum(row[name] for row in rows) for name in ("runs", "kept", "left")}
-        median = sorted(row["silence_ms"]["p50"] for row in rows)[len(rows) // 2]
-        worst = max(row["silence_ms"]["max"] for row in rows)
+        median = sorted(row["silence_ms"]["p50"] or 0 for row in rows)[len(rows) // 2]
+        worst = max(_ms_or_endless(row["silence_ms"]["max"]) for row in rows)
         lost, doubled = (sum(row["effects"][name] for row in rows) for name in ("lost", "doubled"))
         lines.append(
             f"| {group} | {len(rows)} | {total['runs']} | {total['kept']} "
@@ -120,8 +121,17 @@ def _mix(outcomes: Mapping[str, int]) -> str:
     return text if len(text) <= 34 else f"{text[:31]}..."
 
 
-def _spread(values: Sequence[float]) -> dict[str, int] | None:
+def _ms_or_endless(ms: float | None) -> float:
+    return math.inf if ms is None else ms
+
+
+def _whole(ms: float) -> int | None:
+    """Milliseconds; None for a silence without an end."""
+    return round(ms) if math.isfinite(ms) else None
+
+
+def _spread(values: Sequence[float]) -> dict[str, int | None] | None:
     spread = Spread.of(values)
     if spread is None:
         return None
-    return {name: round(getattr(spread, name)) for name in ("p50", "p95", "max")}
+    return {name: _whole(getattr(spread, name)) for name in ("p50", "p95", "max")}

@@ -15,7 +15,7 @@ from engine.call.company import Company
 from engine.call.deadlines import Deadlines
 from engine.call.desk import CallDesk, Wish
 from engine.call.noted import note
-from engine.call.opening import STILL_THERE, TIME_IS_UP
+from engine.call.opening import STILL_THERE, TIME_IS_UP, rest_of_answer
 from engine.call.question import Question
 from engine.call.questions import Questions
 from engine.call.record import CallRecord
@@ -74,12 +74,11 @@ class Conversation:
         self._desk = desk
         self._metrics = metrics
         self._company = Company(tenant, prompts, Filler(ends, record, metrics))
-        self._tools = ToolCalls(tenant, record, ends, self.link, self._company)
+        self.tools = ToolCalls(tenant, record, ends, self.link, self._company)
         self._table = TurnTable()
         self._questions = Questions(tenant, record, ends, metrics)
         self._speech = AgentSpeech(record)
         self._deadlines = Deadlines(record.started_at + 60.0 * tenant.quotas.longest_call_minutes)
-        self.expiring = trio.Event()
         self._stepped = trio.lowlevel.ParkingLot()
 
     async def run(self, opening: str) -> Wish:
@@ -114,8 +113,8 @@ class Conversation:
     def owes_nothing(self) -> bool:
         """Nothing is expected of the session: another one could go on in its place, now."""
         if self._table.phase is Phase.SPEAKING:
-            return self._speech.is_generated and not self._tools.pending
-        return self._table.phase is not Phase.THINKING and not self._tools.pending
+            return self._speech.is_generated and not self.tools.pending
+        return self._table.phase is not Phase.THINKING and not self.tools.pending
 
     async def wait_owes_nothing(self) -> None:
         """See ``owes_nothing``."""
@@ -128,16 +127,18 @@ class Conversation:
         return self._question.turn_id if self._table.phase in {Phase.LISTENING, Phase.HOLDING} else None
 
     def go_on_with(self, uplink: trio.MemorySendChannel[Uplink]) -> None:
-        """Another session serves from here on: the caller hears nothing of it. A plain call, while ``owes_nothing``."""
+        """Another session serves from here on, and says what is owed: the caller hears nothing of it. A plain call."""
         self.link.tie_to(uplink, open_turn=self.open_turn)
-        self._tools.forget_session()
-        self.expiring = trio.Event()
+        self.tools.forget_session()
+        if not self.owes_nothing:
+            self._speech.asked()
+            self.link.speak_at_once(self._question.turn_id, rest_of_answer(self._record))
 
     async def _on_time(self, now: float) -> None:
         if self._table.phase is Phase.HOLDING and now >= self._question.deadline:
             await self._advance(Cue.BUDGET_SPENT, now)
-        elif now >= self._tools.company_at:
-            self._tools.keep_company(now, aloud=self._table.phase is Phase.THINKING)
+        elif now >= self.tools.company_at:
+            self.tools.keep_company(now, aloud=self._table.phase is Phase.THINKING)
         elif self._deadlines.call_is_too_long(now):
             self._desk.request_end("the call has lasted as long as it may")
             if self._table.phase is Phase.QUIET:
@@ -175,11 +176,11 @@ class Conversation:
             case UtterancePlayed() | UtteranceCleared():
                 await self._on_playback(event, now)
             case ToolCallRequested() | ToolCallsCancelled() | ToolStarted() | ToolResult():
-                await self._tools.on_event(event, self._question.turn_id, now)
+                await self.tools.on_event(event, self._question.turn_id, now)
                 await self._all_heard(now)
             case SessionExpiring(time_left_s):
                 self._record.note(now, "expiring", time_left_s=time_left_s)
-                self.expiring.set()
+                self.link.expires_at(now + time_left_s)
             case TurnReplayed(turn_id, how):
                 # The model owes an answer again: until it comes, no other session could go on in its place.
                 self._record.note(now, "replayed", how, turn=turn_id)
@@ -217,7 +218,7 @@ class Conversation:
                 self._speech.text(generation, delta, self._question.turn_id)
             case ResponseFinished(generation, reason):
                 self._speech.finished(generation)
-                if generation is None and not self._tools.pending:
+                if generation is None and not self.tools.pending:
                     self._record.note(now, "unanswered", reason)
                     await self._advance(Cue.RESPONSE_EMPTY, now)
                 await self._all_heard(now)
@@ -279,7 +280,7 @@ class Conversation:
         await self.link.speak(self._question.turn_id, opening)
 
     async def _all_heard(self, now: float) -> None:
-        if self._speech.is_over and not self._tools.pending:
+        if self._speech.is_over and not self.tools.pending:
             await self._advance(Cue.ALL_HEARD, now)
 
     @property
@@ -288,7 +289,7 @@ class Conversation:
 
     def _next_deadline(self) -> float:
         budget = self._question.deadline if self._table.phase is Phase.HOLDING else math.inf
-        return min(budget, self._deadlines.next(), self._tools.company_at)
+        return min(budget, self._deadlines.next(), self.tools.company_at)
 
     def _wish(self, now: float) -> Wish | None:
         if (wish := self._desk.wish) is not None:

@@ -90,13 +90,13 @@ async def _converse(call: CallContext, seats: trio.Nursery, seat: Seat) -> tuple
     )
     instruction = going_on(call.record) if call.record.utterances else greeting(call.tenant)
     call.ends.gate.route_to(seat.uplink, may_pause=True)
-    chair = Chair(seat, conversation.say_filler)
+    chair = Chair(seat, conversation)
     tenure: Tenure | None = None
     try:
         async with trio.open_nursery() as nursery:
 
             async def until_lost() -> None:
-                await chair.wait_lost()
+                await chair.wait_lost(call)
                 nursery.cancel_scope.cancel()
 
             nursery.start_soon(until_lost)
@@ -107,7 +107,7 @@ async def _converse(call: CallContext, seats: trio.Nursery, seat: Seat) -> tuple
         tenure = first_of_kind(group, ModelLost)
     except* (trio.BrokenResourceError, trio.ClosedResourceError):
         # The seat's uplink closed under a command of ours: the seat is over and says why.
-        await chair.wait_lost()
+        await chair.wait_lost(call)
     finally:
         call.ends.gate.route_to(None)
         chair.leave()
@@ -117,7 +117,7 @@ async def _converse(call: CallContext, seats: trio.Nursery, seat: Seat) -> tuple
 
 
 def _model_lost(call: CallContext, seat: Seat, lost: ModelLost) -> None:
-    call.losses += 1
+    call.losses += not seat.expiring  # one that was announced says nothing about the model
     if not lost.resumable:
         call.record.handle = None
     call.services.metrics.model_lost.labels(seat.provider.name, lost.kind).inc()

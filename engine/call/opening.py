@@ -7,6 +7,16 @@ STILL_THERE = "The caller has been silent for a while. Ask briefly whether they 
 TIME_IS_UP = "This call has lasted as long as a call may. Tell the caller kindly that it has to end now; say goodbye."
 
 
+def rest_of_answer(record: CallRecord) -> str:
+    """For a session that takes over in the middle of an answer, which the caller is still hearing."""
+    last = record.utterances[-1] if record.utterances else None
+    if last is None or last.role != "agent" or last.complete:
+        told = "The caller's last words have not been answered. Answer them now; do not greet."
+    else:
+        told = f'You were cut off while you were saying: "{last.text.strip()}" Say only the rest, from there on.'
+    return f"{told}\n{record.notes_text}" if record.notes_text else told
+
+
 def greeting(tenant: Tenant) -> str:
     """For the first session of a call."""
     return f'The call has just been answered. Greet the caller with exactly these words: "{tenant.greeting}"'

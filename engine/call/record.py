@@ -18,6 +18,9 @@ from engine.model.provider import HistoryItem
 from engine.model.setup import notes_text
 
 TIMELINE_KEPT = 2000  # entries; a long call keeps its newest
+GENERATIONS_KEPT = 200  # utterances that something may still be learned about: far more than can be on their way
+LONGEST_TEXT = 20_000  # characters of one utterance: twenty minutes of speech
+HISTORY_CHARS = 30_000  # some 8,000 tokens: less than half of what a session holds before it forgets by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +148,9 @@ class CallRecord:
             utterance = Utterance("agent", "", turn_id, generation, complete=False)
             self._by_generation[generation] = utterance
             self.utterances.append(utterance)
-        utterance.text += delta
+            if len(self._by_generation) > GENERATIONS_KEPT:
+                del self._by_generation[next(iter(self._by_generation))]
+        utterance.text += delta[: max(0, LONGEST_TEXT - len(utterance.text))]
 
     def finished(self, generation: int) -> None:
         """The model has said all it wanted to say with this."""
@@ -192,14 +197,23 @@ class CallRecord:
         return utterance.text.strip() if utterance else ""
 
     def history(self, *, but_turn: int | None = None) -> tuple[HistoryItem, ...]:
-        """The conversation so far, for seeding a fresh session; without what the caller said in ``but_turn``."""
-        items = []
-        for utterance in self.utterances:
+        """The conversation so far, for seeding a fresh session: the newest of it, oldest first.
+
+        Args:
+            but_turn: what the caller said in this turn is left out.
+        """
+        items: list[HistoryItem] = []
+        room = HISTORY_CHARS
+        for utterance in reversed(self.utterances):
             text = utterance.heard
             is_left_out = utterance.role == "caller" and utterance.turn_id == but_turn
-            if text and utterance.role in {"caller", "agent"} and not is_left_out:
-                items.append(HistoryItem("caller" if utterance.role == "caller" else "agent", text))
-        return tuple(items)
+            if not text or utterance.role not in {"caller", "agent"} or is_left_out:
+                continue
+            room -= len(text)
+            if room < 0:
+                break
+            items.append(HistoryItem("caller" if utterance.role == "caller" else "agent", text))
+        return tuple(reversed(items))
 
     def transcript(self) -> list[dict[str, Any]]:
         """JSON-ready: role, text as heard, turn."""

@@ -53,6 +53,7 @@ class Seat:
         self.over = trio.Event()
         self.lost: ModelLost | None = None
         self.opened_at = 0.0
+        self.expiring = False  # its end has been announced
         self.scope = trio.CancelScope()
         self.on_slow: Callable[[], None] | None = None
         self.uplink, self._uplink_receive = trio.open_memory_channel[Uplink](UPLINK_QUEUED)

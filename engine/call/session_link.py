@@ -1,5 +1,7 @@
 """The turn-keeper's way up to the session that serves it; it can be tied to a successor between two answers."""
 
+import math
+
 import trio
 
 from engine.errors import ModelStalled
@@ -18,6 +20,7 @@ class SessionLink:
         self._uplink = uplink
         self._gate = gate
         self._nudged = False
+        self.expiring, self.closes_at = trio.Event(), math.inf
         self.answers_asked = 0  # a successor that was told the conversation before the last of these is out of date
 
     async def open_turn(self, turn_id: int) -> None:
@@ -57,6 +60,16 @@ class SessionLink:
         """Something that the session was waiting for, or should know."""
         await self._uplink.send(message)
 
+    def expires_at(self, closes_at: float) -> None:
+        """The provider says that it will close the session then."""
+        self.closes_at = closes_at
+        self.expiring.set()
+
+    def speak_at_once(self, turn_id: int, instruction: str) -> None:
+        """As ``speak``, to a session that has just been tied to: there is room. A plain call."""
+        self.answers_asked += 1
+        self._uplink.send_nowait(Speak(turn_id, instruction))
+
     def tie_to(self, uplink: trio.MemorySendChannel[Uplink], *, open_turn: int | None) -> None:
         """From now on this session serves; it is told what the caller has said of a turn that is open.
 
@@ -64,6 +77,7 @@ class SessionLink:
         it has room for the longest turn.
         """
         self._uplink = uplink
+        self.expiring, self.closes_at = trio.Event(), math.inf
         if open_turn is not None:
             uplink.send_nowait(OpenTurn(open_turn))
             told = self._gate.turn_so_far()

@@ -17,6 +17,7 @@ from engine.messages import CallerAudio, CallerPaused, FloorEvent, ListenerInput
 from engine.metrics import Metrics
 
 PAUSES_S = (0.0, 0.5, 2.0, 5.0)  # before each attempt; the last repeats
+PROVEN_S = 10.0  # a stream that lived so long was a good one; one that opens and dies at once is as bad as none
 
 log = get_logger("model.listener")
 
@@ -68,14 +69,16 @@ async def run_listener(
     async with heard, inbox:
         attempt = 0
         while True:
+            began = trio.current_time()
             try:
                 async with provider.open_listener() as stream:
-                    attempt = 0
                     await _transcribe(stream, heard, inbox)
                     return
             except* ModelLost as group:
                 metrics.model_lost.labels(provider.name, "listener").inc()
                 log.warning("the listener was lost", detail=str(group.exceptions[0]))
+            if trio.current_time() - began >= PROVEN_S:
+                attempt = 0
             await trio.sleep(PAUSES_S[min(attempt, len(PAUSES_S) - 1)])
             attempt += 1
             _forget(heard)

@@ -169,7 +169,8 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
         loop.run_forever()
         if left := asyncio.all_tasks(loop):
             for task in left:
-                task.cancel()
+                if not task.cancelling():  # one that is cleaning up already must not be torn out of that
+                    task.cancel()
             loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.run_until_complete(loop.shutdown_default_executor())

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.adversity import play as run_of
 from bench.adversity.cast import BOOK, BOOKING, Cast, tenant_with
 from bench.adversity.plan import BRISK, PATIENT, Line, Plan, conversation
 from bench.adversity.play import play
@@ -11,12 +12,12 @@ from bench.adversity.rows import ALL, BY_NAME
 from bench.adversity.runner import run_short
 from bench.adversity.table import as_text
 from bench.adversity.types import MODEL_BARS, broken
-from engine.sim.brain import GroundedBrain, ToolWish
+from engine.sim.brain import GroundedBrain, HeardTurn, Reply, ToolWish
 from engine.sim.moods import Rule, Silent
 from engine.sim.scenario import HangUp
 from engine.voice.cache import VoiceCache
 
-JOBS = 2
+JOBS = 1
 
 
 @pytest.fixture(scope="session")
@@ -61,3 +62,17 @@ def test_an_effect_that_comes_twice_is_found(voice: Path) -> None:
 def test_an_effect_that_never_comes_is_found(voice: Path) -> None:
     plan = Plan((BRISK, Line(BOOKING), PATIENT, HangUp()), brain=GroundedBrain())
     assert broken(MODEL_BARS, play(plan, 1, voice)) == ("1 effects lost",)
+
+
+class Circles:
+    """A model's mind that never comes to an end, and so never lets anybody else have a turn."""
+
+    def reply(self, turn: HeardTurn) -> Reply:
+        while True:
+            pass
+
+
+def test_a_run_that_turns_in_circles_is_ended_and_found_at_fault(voice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_of, "CIRCLING_CPU_S", 0.5)
+    run = run_of.play(Plan(conversation(turns=2), brain=Circles()), 1, voice)
+    assert broken(MODEL_BARS, run) == ("dropped (never ended)", "silence inf ms", "turned in circles")

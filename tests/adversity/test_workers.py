@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import trio
 
 from engine.audio import g711
@@ -18,6 +19,8 @@ from engine.sim.showcase import CachedVoice
 from engine.tenants.tenant import KnowledgeNote
 from engine.voice.cache import VoiceCache
 from tests.calls import BOOK, TENANT, cache_dir
+
+pytestmark = pytest.mark.real_time
 
 PARK = "Where can I park?"
 BOOK_ME = "Book me a cleaning, Monday at ten."

@@ -154,7 +154,7 @@ async def test_an_expiring_session_is_told_to_whoever_renews_it(autojump_clock: 
     async with talking() as talk:
         await talk.greeted()
         await talk.tell(SessionExpiring(30.0))
-        assert talk.talk.expiring.is_set()
+        assert talk.talk.link.expiring.is_set()
         assert not talk.over.is_set()
 
 

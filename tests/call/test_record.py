@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.call.outcome import Outcome, Reason
-from engine.call.record import TIMELINE_KEPT, CallRecord, Moment
+from engine.call.record import HISTORY_CHARS, LONGEST_TEXT, TIMELINE_KEPT, CallRecord, Moment
 from engine.model.provider import HistoryItem
 
 SENTENCE = "Parking is free for patients behind the house."
@@ -126,3 +126,16 @@ def test_the_document_is_json_and_whole() -> None:
     assert document["timeline"] == [{"at_ms": 1000.0, "kind": "key", "text": "1", "facts": {}}]
     assert document["transcript"] == [{"role": "caller", "text": "hello", "turn": 1, "cut": False}]
     assert kept.messages == [b"\x01"]
+
+
+def test_a_long_call_seeds_a_successor_with_the_newest_of_it_and_no_text_grows_without_end() -> None:
+    record = CallRecord(call_sid="CA1", tenant_id="acme", caller="", started_at=0.0)
+    for turn in range(1000):
+        record.caller_said(turn, f"Question {turn} " + "x" * 100)
+    seeded = record.history()
+    assert sum(len(item.text) for item in seeded) <= HISTORY_CHARS
+    assert seeded[-1].text.startswith("Question 999")
+    assert 200 < len(seeded) < 300
+    for _ in range(100):
+        record.agent_says(1000, 1, "word " * 100)
+    assert len(record.text_of(1)) <= LONGEST_TEXT

@@ -124,6 +124,31 @@ async def test_refused_successors_are_followed_by_others_until_one_is_open(autoj
     unheard_of(call)
 
 
+async def test_an_answer_that_outlasts_its_session_is_finished_by_the_one_that_stood_by(
+    autojump_clock: Clock,
+) -> None:
+    def answer(session: Session) -> Sequence[Step]:
+        if len(session.model.sessions) == 1:
+            half = says("The first half of it", ms=2000)[:2]
+            return [SessionExpiring(2.5), *half, 2.0, ModelClosed("deadline", code=1011)]
+        return says("and the rest.")
+
+    async with on_call(FakeModel(hears=[PARKING], answer=answer)) as call:
+        await call.quiet()
+        await trio.sleep(SHORTEST_S)
+        await call.say()
+        await call.until(lambda: call.record.sessions == 2)
+        second = call.session
+        await call.until(lambda: call.record.floor == "nobody")
+        await call.say()
+        await trio.sleep(2)
+        await call.hang_up()
+    (rest,) = second.spoke
+    assert "The first half of it" in rest.instruction
+    assert len(second.commits) == 1, "and it goes on with the conversation"
+    unheard_of(call)
+
+
 async def test_a_session_that_ends_before_its_successor_is_there_is_lost_like_any_other(autojump_clock: Clock) -> None:
     async with on_call(FakeModel()) as call:
         await call.quiet()

@@ -7,10 +7,13 @@ import time
 from pathlib import Path
 
 import httpx
+import pytest
 
 from engine.sim.world import ACCOUNT_SID, AUTH_TOKEN
 from engine.tenants import examples
 from engine.wire.twilio_signature import sign
+
+pytestmark = pytest.mark.real_time
 
 EXAMPLES = Path(examples.__file__).parent
 PATIENCE_S = 60.0

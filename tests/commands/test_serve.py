@@ -16,6 +16,8 @@ from engine.voice.cache import VoiceCache
 from tests.calls import cache_dir
 from tests.commands.conftest import Run
 
+pytestmark = pytest.mark.real_time
+
 SERVE = (sys.executable, "-m", "engine", "serve")
 PATIENCE_S = 60.0  # a slow machine renders the example's prompts first
 

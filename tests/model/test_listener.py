@@ -15,7 +15,7 @@ from engine.model.listener import run_listener
 from engine.sim.brain import GroundedBrain
 from engine.sim.ear import PhraseEar
 from engine.sim.gemini import SimGemini
-from engine.sim.moods import Mood, Refuse, Rule
+from engine.sim.moods import Cut, GoAway, Mood, Refuse, Rule
 from engine.voice.cache import VoiceCache
 
 PARKING = "Hi there, is there somewhere I can park?"
@@ -95,3 +95,22 @@ async def test_a_refused_listener_is_opened_again_and_again(
         assert (await last_text(inbox, 2))[-1] == WHITENING
         assert metrics.total(metrics.model_lost) == 3
     assert len(sim.sessions) == 4
+
+
+async def test_a_service_that_opens_and_ends_at_once_is_not_asked_without_a_pause(
+    speech: VoiceCache, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with listening(speech, Rule(Cut(1006), turn=0, times=None)) as (sim, _, _, _):
+        await trio.sleep(30)
+    assert 5 <= len(sim.sessions) <= 9
+
+
+async def test_after_a_stream_that_lasted_the_next_is_opened_at_once(
+    speech: VoiceCache, autojump_clock: trio.testing.MockClock
+) -> None:
+    early = [Rule(Cut(1006), connection=number, turn=0) for number in (1, 2, 3)]
+    async with listening(speech, *early, Rule(GoAway(12.0), connection=4, turn=0)) as (sim, _, _, _):
+        await trio.sleep(25)
+    lasted, following = sim.sessions[3:]
+    assert lasted.closed_at is not None
+    assert following.opened_at - lasted.closed_at < 0.2

@@ -11,6 +11,8 @@ from engine.store.bridge import open_db_thread, pause
 from engine.store.database import Database
 from engine.store.sql import Connection
 
+pytestmark = pytest.mark.real_time
+
 WHO: contextvars.ContextVar[str] = contextvars.ContextVar("WHO", default="nobody")
 
 

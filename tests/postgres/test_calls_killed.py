@@ -25,6 +25,8 @@ from tests.postgres.tool_worker import Dies, Orders
 from tests.tools.http_room import a_tenant, an_endpoint, catalog, served
 from tests.tools.room import Room, World, a_room
 
+pytestmark = pytest.mark.real_time
+
 ROOT = Path(__file__).parents[2]
 POINTS = ("before_effect", "after_effect", "before_result", "after_result")
 CASES = tuple(itertools.product(POINTS, ("book", "write")))

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 import trio
 
 from engine.audio import g711
@@ -30,6 +31,8 @@ from engine.tenants.tenant import KnowledgeNote, Script, Tenant
 from engine.voice.cache import VoiceCache
 from tests.postgres.conftest import copied
 from tests.postgres.test_spool import control
+
+pytestmark = pytest.mark.real_time
 
 SPOOLED = 3 + 1 + 5  # ends of calls, a task, and what they used: minutes of each, tokens of those with a model
 PARK = "Where can I park?"

@@ -15,6 +15,8 @@ from engine.store.database import ROLLING_BACK_S, Database, DatabaseConfig, open
 from engine.store.sql import Connection
 from tests.postgres.conftest import Cluster
 
+pytestmark = pytest.mark.real_time
+
 
 @dataclass
 class Line:

@@ -39,6 +39,8 @@ from tests.postgres.test_calls_outage import (
 )
 from tests.postgres.test_spool import control
 
+pytestmark = pytest.mark.real_time
+
 NEW = Tenant(id="new", name="New", greeting=GREETING, numbers=("+15550100901",))
 KEY = EffectKey(ASKED.id, "CA1", "take_message", "digest", "call")
 OTHER = NEW.model_copy(update={"id": "other", "numbers": ("+15550100902",)})

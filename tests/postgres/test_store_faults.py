@@ -2,12 +2,16 @@
 
 from pathlib import Path
 
+import pytest
+
 from bench.adversity.store_rows import FAULTS, ROWS, open_stage
 from bench.adversity.types import GROUPS, broken
 from engine.store.embedded import EmbeddedServer
 from engine.store.pghome import Home
 from engine.voice.cache import VoiceCache
 from tests.postgres.conftest import copied
+
+pytestmark = pytest.mark.real_time
 
 BRIEFLY = ("database-slow", "disk-full")
 

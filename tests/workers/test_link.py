@@ -2,10 +2,13 @@
 
 import socket
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.workers.link import Beat, BeatReader, Order, encode, send
+
+pytestmark = pytest.mark.real_time
 
 beats = st.builds(Beat, ready=st.booleans(), calls=st.integers(0, 10_000))
 

@@ -1,9 +1,12 @@
 """Restart and stand-in, as numbers."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.workers.policy import HEALTHY_S, JITTER, LOOP_S, PAUSES_S, QUICK_S, UNSERVED_S, Backoff, Outage
+
+pytestmark = pytest.mark.real_time
 
 chances = st.floats(0, 1, exclude_max=True)
 

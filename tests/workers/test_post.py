@@ -16,6 +16,8 @@ from engine.workers.link import BEAT_S, Beat, BeatReader, Order, send
 from engine.workers.post import Post, Station, manned
 from tests.workers.conftest import Place
 
+pytestmark = pytest.mark.real_time
+
 
 @dataclass
 class Manned:

@@ -14,6 +14,8 @@ from engine.workers.service import _environment, _ops_bind, kept_secret
 from tests.commands.conftest import Run, home, run  # noqa: F401 - fixtures
 from tests.commands.test_serve import environment
 
+pytestmark = pytest.mark.real_time
+
 SERVE = (sys.executable, "-m", "engine", "serve", "--workers", "1")
 
 

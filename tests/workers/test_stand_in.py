@@ -21,6 +21,8 @@ from tests.server.carrier import ACCOUNT, AUTH_TOKEN, CALL, PUBLIC_URL, verbs
 from tests.server.world import BAKERY, NUMBER
 from tests.workers.conftest import Place
 
+pytestmark = pytest.mark.real_time
+
 
 @dataclass
 class Standing:

@@ -16,6 +16,8 @@ from engine.workers.link import Order
 from engine.workers.policy import PAUSES_S
 from engine.workers.supervisor import Supervisor
 
+pytestmark = pytest.mark.real_time
+
 PROGRAM = str(Path(__file__).with_name("child_program.py"))
 QUICK = Patience(silent_s=0.5, silent_starting_s=5.0, ready_s=5.0, leave_s=2.0)
 SLACK_S = 1.0  # of a busy machine: to start an interpreter, at most
