@@ -89,13 +89,12 @@ async def _renew(
         with trio.move_on_at(closes_at - STAND_BY_S):
             await conversation.wait_owes_nothing()
         asked = conversation.link.answers_asked
-        seat = take_seat(call, seats, next(in_order), None, but_turn=conversation.open_turn)
+        chair.standby = seat = take_seat(call, seats, next(in_order), None, but_turn=conversation.open_turn)
         if not await seat.wait_settled():
             note_refusal(call, seat, resumed=False)
             refusals += 1
             await trio.sleep(PAUSES_S[min(refusals, len(PAUSES_S) - 1)])
             continue
-        chair.standby = seat
         await conversation.wait_owes_nothing()
         if chair.seat is not old:
             return  # it was needed in mid-answer

@@ -27,7 +27,7 @@ def voice(speech: VoiceCache) -> Path:
 
 
 def test_every_row_holds_its_bars(voice: Path) -> None:
-    judged = run_short(ALL, voice, JOBS)
+    judged = run_short([row for row in ALL if not row.real_time], voice, JOBS)
     assert all(one.holds for one in judged), f"\n{as_text([one for one in judged if not one.holds])}"
 
 

@@ -149,6 +149,20 @@ async def test_an_answer_that_outlasts_its_session_is_finished_by_the_one_that_s
     unheard_of(call)
 
 
+async def test_a_successor_that_was_still_being_opened_when_all_was_lost_is_not_kept_open(
+    autojump_clock: Clock,
+) -> None:
+    async with on_call(FakeModel()) as call:
+        await call.quiet()
+        await trio.sleep(SHORTEST_S)
+        call.model.opens_after_s = 3.0
+        call.session.emit([SessionExpiring(1.0), 0.5, ModelClosed("too late", code=1011)])
+        await call.until(lambda: call.record.sessions == 2)
+        await trio.sleep(5)
+        assert [session.closed for session in call.model.sessions].count(False) == 1
+        await call.hang_up()
+
+
 async def test_a_session_that_ends_before_its_successor_is_there_is_lost_like_any_other(autojump_clock: Clock) -> None:
     async with on_call(FakeModel()) as call:
         await call.quiet()
