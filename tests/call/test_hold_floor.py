@@ -119,6 +119,34 @@ async def test_a_lost_model_is_followed_by_the_script_and_its_successor_resumes(
     assert [utterance.role for utterance in call.record.utterances][:2] == ["agent", "script"]
 
 
+async def test_a_model_that_is_gone_for_good_is_followed_by_its_other_endpoint(autojump_clock: Clock) -> None:
+    def answer(session: Session) -> Sequence[Step]:
+        session.model.refusals += [ModelRefused("gone")] * 100
+        return [ResumeHandle("h1"), ModelClosed("gone", code=1011)]
+
+    first, backup = FakeModel(answer=answer), FakeModel("gemini-live-backup")
+    async with on_call(first, providers={model.name: model for model in (first, backup)}) as call:
+        await call.quiet()
+        await call.say()
+        await call.until(lambda: bool(backup.sessions))
+        await call.until(lambda: call.record.floor == "nobody")
+        await call.say()
+        await call.until(lambda: len(backup.sessions[0].commits) == 1)
+        await call.hang_up()
+    (session,) = backup.sessions
+    assert session.setup.handle is None, "a handle is its own provider's"
+    assert [item.text for item in session.setup.history][:1] == ["Hello."]
+    assert call.record.provider == "gemini-live-backup"
+
+
+async def test_a_call_whose_first_model_refuses_begins_with_its_other_endpoint(autojump_clock: Clock) -> None:
+    first, backup = FakeModel(refusals=[ModelRefused("quota")] * 100), FakeModel("gemini-live-backup")
+    async with on_call(first, providers={model.name: model for model in (first, backup)}) as call:
+        await call.quiet()
+        await call.hang_up()
+    assert [item.role for item in call.record.utterances] == ["agent"], "the script was not needed"
+
+
 async def test_a_handle_that_is_refused_for_good_is_forgotten_and_the_transcript_takes_its_place(
     autojump_clock: Clock,
 ) -> None:
