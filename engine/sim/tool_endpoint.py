@@ -201,8 +201,8 @@ async def _answered_unworked(mood: ToolMood, http: h11.Connection, stream: trio.
 async def _answer(mood: ToolMood, answer: Answer, http: h11.Connection, stream: trio.abc.Stream) -> None:
     match mood:
         case Slow(answer_s):
-            await trio.sleep(answer_s)
-            await _send(http, stream, 200, answer)
+            if await _still_wanted(stream, answer_s):
+                await _send(http, stream, 200, answer)
         case Fails(status):
             await _send(http, stream, status, _TRACE)
         case LosesAnswer():
@@ -216,6 +216,15 @@ async def _answer(mood: ToolMood, answer: Answer, http: h11.Connection, stream: 
             await _send_nonsense(how, http, stream)
         case _:
             await _send(http, stream, 200, answer)
+
+
+async def _still_wanted(stream: trio.abc.Stream, after_s: float) -> bool:
+    """Wait so long; False as soon as whoever asked has closed the connection."""
+    with trio.move_on_after(after_s):
+        while await stream.receive_some(_CHUNK):
+            pass
+        return False
+    return True
 
 
 async def _send(
