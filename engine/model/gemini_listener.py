@@ -4,6 +4,7 @@ Its detection of speech must be automatic; ``audioStreamEnd`` asks for what is s
 has decided. Text comes as partials that replace each other, and as deltas that stay.
 """
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -22,6 +23,7 @@ from engine.wire.gemini_live_events import InputTranscript, InterimTranscript, S
 
 PAUSE_MS = 1000  # the service's own, as a last resort: our endpointer decides earlier, and flushes
 FAULTS_TOLERATED = 5
+_WORD = re.compile(r"[^\W_]+")
 
 
 class GeminiListenProvider:
@@ -76,13 +78,13 @@ class GeminiListenStream:
     def __init__(self, socket: ModelSocket) -> None:
         self._socket = socket
         self._resampler = Resampler(g711.SAMPLE_RATE_HZ, codec.INPUT_RATE_HZ)
-        self._kept = self._partial = ""
+        self._kept = self._partial = self._said = ""
 
     async def open_turn(self) -> None:
         """See ``ListenStream``."""
         await trio.lowlevel.checkpoint()
         self._resampler.reset()
-        self._kept = self._partial = ""
+        self._kept = self._partial = self._said = ""
 
     async def send_audio(self, window: CallerAudio) -> None:
         """See ``ListenStream``."""
@@ -114,5 +116,14 @@ class GeminiListenStream:
                         self._kept, self._partial = self._kept + delta, ""
                     case _:
                         continue
-                if said := " ".join(f"{self._kept} {self._partial}".split()):
+                said = " ".join(f"{self._kept} {self._partial}".split())
+                # What stays comes piece by piece: the first piece is no reason to forget the end of the sentence.
+                if said and not _is_beginning(said, self._said):
+                    self._said = said
                     yield said
+
+
+def _is_beginning(text: str, of: str) -> bool:
+    """Whether ``of`` begins with the same words and goes on; how they are written does not matter."""
+    words, longer = _WORD.findall(text.lower()), _WORD.findall(of.lower())
+    return len(words) < len(longer) and longer[: len(words)] == words

@@ -71,6 +71,9 @@ async def test_text_grows_while_the_caller_speaks_and_is_whole_after_the_pause(
         await say(send, 2, speech.mulaw(WHITENING))
         second = await last_text(inbox, 2)
     assert len(first) > 1
+    for texts in (first, second):
+        words = [len(text.split()) for text in texts]
+        assert words == sorted(words), "the end of the sentence is not forgotten for its first half"
     assert PARKING.startswith(first[0].rstrip("."))
     assert first[-1] == PARKING
     assert second[-1] == WHITENING
