@@ -12,31 +12,12 @@ from bench.adversity.play import call_row
 from bench.adversity.types import Bars, Row
 from engine.sim.caller import CallOptions
 from engine.sim.carrier_call import CarrierOptions
-from engine.sim.network import Network, NullNetwork, Route
+from engine.sim.network import Hole, Network, NullNetwork, Route
 from engine.sim.phone import PhoneOptions
 from engine.sim.scenario import Ending, HangUp, LoseStream, StayOn, Wait
 
 LINE = Bars(silence_ms=3000.0, return_ms=3000.0)
 HANG_UPS = (Ending.STOP_THEN_CLOSE, Ending.STOP_ONLY, Ending.CLOSE_ONLY, Ending.RESET)
-
-
-class Hole:
-    """From ``since_s`` on nothing comes through for ``for_s``; ``kept``: it was held, and comes in one burst."""
-
-    def __init__(self, since_s: float, for_s: float, *, kept: bool) -> None:
-        self._from = trio.current_time() + since_s
-        self._until = self._from + for_s
-        self._kept = kept
-
-    def media(self, due_at: float) -> float | None:
-        """See ``Route``."""
-        if not self._from <= due_at < self._until:
-            return due_at
-        return self._until if self._kept else None
-
-    def control(self, due_at: float) -> float:
-        """See ``Route``."""
-        return max(due_at, self._until) if self._kept and due_at >= self._from else due_at
 
 
 def cut(how: Ending) -> Callable[[random.Random], Plan]:
@@ -86,7 +67,7 @@ def hole(*, kept: bool) -> Callable[[random.Random], Plan]:
         since_s = rng.uniform(0.2, 1.5)
         down = (1000 * since_s, 1000 * since_s + 5000.0)
         steps = (PATIENT, Wait(3.5), *conversation(turns=BOOKS, rng=rng)[1:])
-        return Plan(steps, network=lambda: Hole(since_s, 5.0, kept=kept), line_down=(down,))
+        return Plan(steps, network=lambda: Hole(trio.current_time() + since_s, 5.0, kept=kept), line_down=(down,))
 
     return plan
 
@@ -96,7 +77,7 @@ def dead(rng: random.Random) -> Plan:
     since_s = rng.uniform(3.0, 5.0)
     down = (1000 * since_s, 1000 * since_s + 13_000.0)
     steps = (BRISK, Wait(10.0), PATIENT, Line(BOOKING), PATIENT, HangUp())
-    return Plan(steps, network=lambda: Hole(since_s, 13.0, kept=False), line_down=(down,))
+    return Plan(steps, network=lambda: Hole(trio.current_time() + since_s, 13.0, kept=False), line_down=(down,))
 
 
 def hang_up(rng: random.Random) -> Plan:

@@ -29,8 +29,9 @@ class Elsewhere:
         worker: str,
         claimed: Callable[[Entry, LiveCall], None],
         refused: Callable[[Entry, ClaimRefused], None],
+        crashed: Callable[[], None],
     ) -> None:
-        self._live, self._worker = live, worker
+        self._live, self._worker, self._crashed = live, worker, crashed
         self._claimed, self._refused = claimed, refused
         self._skipped_until = 0.0
         self.nursery: trio.Nursery | None = None
@@ -80,6 +81,7 @@ class Elsewhere:
             log.warning("a call cannot be claimed", call_sid=entry.call_sid, detail=str(error))
         except Exception:
             # In the nursery that all calls share: a bug over one claim must end no call.
+            self._crashed()
             log.exception("a call cannot be claimed", call_sid=entry.call_sid)
         else:
             answer.append(found)

@@ -33,7 +33,10 @@ class Moves:
 
     def __init__(self, *, live: LiveCalls, worker: str, metrics: Metrics, entries: Entries, ends: CallEnds) -> None:
         self._worker, self._entries, self._ends = worker, entries, ends
-        self._elsewhere = Elsewhere(live=live, worker=worker, claimed=self.claimed, refused=self._refused)
+        crashed = metrics.crashes.labels("claim").inc
+        self._elsewhere = Elsewhere(
+            live=live, worker=worker, claimed=self.claimed, refused=self._refused, crashed=crashed
+        )
         self.write_behind = WriteBehind(
             live=live, worker=worker, metrics=metrics, moved=self.moved, over=self._over, claimed=self.claimed
         )

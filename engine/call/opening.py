@@ -9,11 +9,14 @@ TIME_IS_UP = "This call has lasted as long as a call may. Tell the caller kindly
 
 def rest_of_answer(record: CallRecord) -> str:
     """For a session that takes over in the middle of an answer, which the caller is still hearing."""
+    # It may have been opened before the question was asked, so the question goes along.
+    asked = next((one.text.strip() for one in reversed(record.utterances) if one.role == "caller"), "")
     last = record.utterances[-1] if record.utterances else None
+    told = f'The caller\'s last words were: "{asked}" ' if asked else ""
     if last is None or last.role != "agent" or last.complete:
-        told = "The caller's last words have not been answered. Answer them now; do not greet."
+        told += "They have not been answered. Answer them now; do not greet."
     else:
-        told = f'You were cut off while you were saying: "{last.text.strip()}" Say only the rest, from there on.'
+        told += f'You were cut off while you were saying: "{last.text.strip()}" Say only the rest, from there on.'
     return f"{told}\n{record.notes_text}" if record.notes_text else told
 
 

@@ -27,19 +27,21 @@ async def run_wrap_up(
     store: Store,
     usage: Usage | None = None,
     kept: Callable[[CallEnd], None] | None = None,
+    crashed: Callable[[], None] = lambda: None,
 ) -> None:
     """Keep every end, one after the other, until all senders have let go and nothing is left.
 
     Args:
         usage: gets what each call used; None where nobody is billed.
         kept: told of each end that has been kept with all that belongs to it; not of those that were lost.
+        crashed: told of each record that was lost, since it can never be kept.
     """
     async with ends:
         async for end in ends:
             keeps: list[Callable[[], Awaitable[object]]] = [partial(store.keep_call, end)]
             if usage is not None:
                 keeps += [partial(usage.keep_usage, record) for record in used(end)]
-            results = [await _keep(end, keep) for keep in keeps]
+            results = [await _keep(end, keep, crashed) for keep in keeps]
             if kept is not None and all(results):
                 kept(end)
 
@@ -54,7 +56,7 @@ def used(end: CallEnd) -> list[UsageRecord]:
     return [UsageRecord(end.tenant_id, end.call_sid, kind, quantity, noted_at) for kind, quantity in quantities.items()]
 
 
-async def _keep(end: CallEnd, keep: Callable[[], Awaitable[object]]) -> bool:
+async def _keep(end: CallEnd, keep: Callable[[], Awaitable[object]], crashed: Callable[[], None]) -> bool:
     """False where it is lost."""
     attempt = 0
     while True:
@@ -66,6 +68,7 @@ async def _keep(end: CallEnd, keep: Callable[[], Awaitable[object]]) -> bool:
             attempt += 1
         except Exception as error:
             # One end that can never be kept must not cost all other calls theirs.
+            crashed()
             log.critical("a call's end was lost: it cannot be kept", call_sid=end.call_sid, exc_info=error)
             return False
         else:

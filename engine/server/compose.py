@@ -167,7 +167,7 @@ async def open_gateway(
             parts=keeping.parts,
             keep_recording=lambda recording: keepers.start_soon(keep_recording, keeping.follow_ups, recording, now()),
         )
-        keepers.start_soon(_keep_ends, ends, keeping, switchboard)
+        keepers.start_soon(_keep_ends, ends, keeping, switchboard, metrics.crashes.labels("wrap_up").inc)
         async with ends_send, trio.open_nursery() as nursery:
             await nursery.start(switchboard.run)
             await nursery.start(loop_lag.run)
@@ -181,12 +181,18 @@ async def open_gateway(
             nursery.cancel_scope.cancel()
 
 
-async def _keep_ends(ends: trio.MemoryReceiveChannel[CallEnd], keeping: Keeping, switchboard: Switchboard) -> None:
+async def _keep_ends(
+    ends: trio.MemoryReceiveChannel[CallEnd], keeping: Keeping, switchboard: Switchboard, crashed: Callable[[], None]
+) -> None:
     """Keep the ends of calls, and beside that how those stand that have not ended; both to the last."""
     async with trio.open_nursery() as behind:
         await behind.start(switchboard.write_behind)
         await run_wrap_up(
-            ends=ends, store=keeping.store, usage=keeping.usage, kept=lambda end: switchboard.end_is_kept(end.call_sid)
+            ends=ends,
+            store=keeping.store,
+            usage=keeping.usage,
+            kept=lambda end: switchboard.end_is_kept(end.call_sid),
+            crashed=crashed,
         )
         await switchboard.flush()
         behind.cancel_scope.cancel()

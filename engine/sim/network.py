@@ -77,3 +77,28 @@ class Network:
     def _in_order(self, at: float) -> float:
         self._last = max(at + self._delay_s, self._held_until + self._delay_s, self._last)
         return self._last
+
+
+class Hole:
+    """A way on which nothing comes through for a while.
+
+    Args:
+        begins_at: the instant from which on, in seconds of the caller's clock.
+        for_s: how long.
+        kept: it was only held, and comes in one burst.
+    """
+
+    def __init__(self, begins_at: float, for_s: float, *, kept: bool) -> None:
+        self._from = begins_at
+        self._until = begins_at + for_s
+        self._kept = kept
+
+    def media(self, due_at: float) -> float | None:
+        """See ``Route``."""
+        if not self._from <= due_at < self._until:
+            return due_at
+        return self._until if self._kept else None
+
+    def control(self, due_at: float) -> float:
+        """See ``Route``."""
+        return max(due_at, self._until) if self._kept and due_at >= self._from else due_at

@@ -42,25 +42,6 @@ class HangUpAt:
         )
 
 
-class Silence:
-    """A way on which nothing comes through for a while; ``kept``: it was only held, and comes in one burst."""
-
-    def __init__(self, since_s: float, for_s: float, *, kept: bool) -> None:
-        self._from = trio.current_time() + since_s
-        self._until = self._from + for_s
-        self._kept = kept
-
-    def media(self, due_at: float) -> float | None:
-        """See ``Route``."""
-        if not self._from <= due_at < self._until:
-            return due_at
-        return self._until if self._kept else None
-
-    def control(self, due_at: float) -> float:
-        """See ``Route``."""
-        return max(due_at, self._until) if self._kept and due_at >= self._from else due_at
-
-
 def counted(on: Stage, name: str, **labels: str) -> float:
     """A counter of the gateway's, by its name without prefix and suffix; the labels must be all it has."""
     return on.world.composed.gateway.metrics.registry.get_sample_value(f"frontdesk_{name}_total", labels) or 0.0

@@ -10,13 +10,12 @@ import trio.testing
 
 from engine.sim.caller import CallOptions
 from engine.sim.carrier_call import CarrierOptions, HowEnded
-from engine.sim.network import Network, NullNetwork, Route
+from engine.sim.network import Hole, Network, NullNetwork, Route
 from engine.sim.phone import PhoneOptions
 from engine.sim.scenario import HangUp, Listen, Moment, Say, Wait
 from engine.sim.world import STATUS_URL
 from engine.voice.cache import VoiceCache
 from tests.adversity.beside import beside_a_healthy_call
-from tests.adversity.crowd import Silence
 from tests.adversity.raw_stream import new_sid, post, raw_stream, token_in
 from tests.calls import PARKING, stage
 
@@ -25,8 +24,8 @@ BAD_WAYS: dict[str, tuple[Callable[[], Route], PhoneOptions]] = {
     "odd sizes": (NullNetwork, PhoneOptions(chunk_bytes=(1, 7, 160, 333, 8, 801))),
     "bursts of 250 ms": (lambda: Network(5, delay_ms=40, jitter_ms=60, hold_probability=0.08), PhoneOptions()),
     "losses": (lambda: Network(6, jitter_ms=20, loss_probability=0.03), PhoneOptions()),
-    "5 s of nothing, lost": (lambda: Silence(1.0, 5.0, kept=False), PhoneOptions()),
-    "5 s of nothing, held": (lambda: Silence(1.0, 5.0, kept=True), PhoneOptions()),
+    "5 s of nothing, lost": (lambda: Hole(trio.current_time() + 1.0, 5.0, kept=False), PhoneOptions()),
+    "5 s of nothing, held": (lambda: Hole(trio.current_time() + 1.0, 5.0, kept=True), PhoneOptions()),
 }
 
 

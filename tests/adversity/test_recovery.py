@@ -11,12 +11,13 @@ from engine.sim.brain import GroundedBrain, ToolWish
 from engine.sim.carrier_call import HowEnded
 from engine.sim.carrier_rest import Mood as RestMood
 from engine.sim.moods import Refuse, Rule
+from engine.sim.network import Hole
 from engine.sim.recognise import find_clip
 from engine.sim.scenario import Ending, HangUp, Listen, LoseStream, Moment, Press, Say, StayOn, Wait
 from engine.sim.world import CALLER
 from engine.store.diary import MemoryDiary
 from engine.voice.cache import VoiceCache
-from tests.adversity.crowd import Silence, counted, crashes, ends_counted, slow_down
+from tests.adversity.crowd import counted, crashes, ends_counted, slow_down
 from tests.adversity.raw_stream import post, verbs
 from tests.calls import BOOKING, BYE, HOLD_ON, MESSAGE, PARKING, TENANT, WHITENING, Call, Stage, stage
 
@@ -107,7 +108,7 @@ async def test_a_line_on_which_nothing_comes_any_more_is_taken_up_anew(
     async with stage(tmp_path, speech) as on:
         call = await on.call(
             [Listen(), Wait(10.0), Listen(quiet_ms=1500), Say(on.said[PARKING]), Listen(), HangUp()],
-            network=Silence(4.0, 13.0, kept=False),
+            network=Hole(trio.current_time() + 4.0, 13.0, kept=False),
         )
         assert was_told(on, call)
         assert ends_counted(on) == 1

@@ -145,6 +145,7 @@ async def test_an_answer_that_outlasts_its_session_is_finished_by_the_one_that_s
         await call.hang_up()
     (rest,) = second.spoke
     assert "The first half of it" in rest.instruction
+    assert PARKING in rest.instruction, "it may have been opened before that was asked"
     assert len(second.commits) == 1, "and it goes on with the conversation"
     unheard_of(call)
 
