@@ -3,7 +3,8 @@
 The media plane measures its own ticks, but only while somebody is on it, and it polls between other tasks' turns. This
 probe asks for nothing but to be woken a tenth of a second later, always; how late it is woken is what every actor of
 every call has to bear. Judged by its 90th percentile over three seconds: one long pause says nothing about the next
-call, three in three seconds do.
+call, three in three seconds do. A time not measured yet counts as punctual: what a worker's own start held up is one
+pause, not nine in ten of all there are.
 """
 
 import os
@@ -21,7 +22,7 @@ _STATM = Path("/proc/self/statm")
 
 @dataclass(frozen=True, slots=True)
 class LoopLagStatistics:
-    """Of the last three seconds; all 0 where the probe has not woken yet. ``memory_mib`` None: nobody can tell."""
+    """Of the last three seconds; 0 for what is not measured yet. ``memory_mib`` None: nobody can tell."""
 
     lag_p50_ms: float
     lag_p90_ms: float
@@ -47,7 +48,7 @@ class LoopLag:
 
     def statistics(self) -> LoopLagStatistics:
         """A snapshot. Reads the process's size, at most once per second."""
-        late = sorted(self._late_ms) or [0.0]
+        late = sorted([*self._late_ms, *[0.0] * (KEPT - len(self._late_ms))])
         return LoopLagStatistics(
             lag_p50_ms=late[len(late) // 2],
             lag_p90_ms=late[int(len(late) * 0.9)],

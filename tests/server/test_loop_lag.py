@@ -18,6 +18,18 @@ async def test_a_loop_that_is_free_does_not_lag(autojump_clock: trio.testing.Moc
         nursery.cancel_scope.cancel()
 
 
+async def test_the_pause_of_its_own_start_does_not_make_a_worker_late(mock_clock: trio.testing.MockClock) -> None:
+    probe = LoopLag()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(probe.run)
+        await trio.testing.wait_all_tasks_blocked()
+        mock_clock.jump(0.7)  # the first wake, and late
+        await trio.testing.wait_all_tasks_blocked()
+        measured = probe.statistics()
+        assert (measured.lag_p90_ms, measured.lag_max_ms) == (0.0, pytest.approx(600.0))
+        nursery.cancel_scope.cancel()
+
+
 async def test_a_loop_that_is_blocked_again_and_again_lags_and_gets_over_it(
     mock_clock: trio.testing.MockClock,
 ) -> None:
