@@ -45,6 +45,16 @@ class Settings(BaseSettings):
     gemini_connection_s: Annotated[float, Field(ge=70)] = 600.0
     gemini_transcribe_model: str = "gemini-3.5-transcribe-live"
     gemini_transcribe_url: AnyUrl | None = None
+    openai_api_key: SecretStr | None = None
+    openai_url: AnyUrl = AnyUrl("wss://api.openai.com/v1/realtime")
+    openai_model: str = "gpt-realtime-2.1"
+    openai_transcribe_model: str = "gpt-live-transcribe"
+    openai_connection_s: Annotated[float, Field(ge=70)] = 3600.0
+    elevenlabs_api_key: SecretStr | None = None
+    elevenlabs_url: AnyUrl = AnyUrl("wss://api.elevenlabs.io")
+    local_model: bool = True
+    local_processes: Annotated[int, Field(ge=1, le=64)] = 1
+    local_calls: Annotated[int, Field(ge=1)] | None = None  # None: as many as were measured to fit the processes
     embeddings: Literal["auto", "offline"] = "auto"
     secret_key: SecretStr | None = None
 
@@ -54,9 +64,6 @@ class Settings(BaseSettings):
 
     # Read by later parts of the product; known here so that a full environment is never refused.
     database_url: SecretStr | None = None
-    openai_api_key: SecretStr | None = None
-    openai_url: AnyUrl | None = None
-    elevenlabs_api_key: SecretStr | None = None
     admin_token: SecretStr | None = None
 
     @field_validator("bind", "ops_bind")
@@ -76,9 +83,9 @@ class Settings(BaseSettings):
             raise ValueError(f"write one of {', '.join(LOG_LEVELS)}")
         return value.upper()
 
-    @field_validator("gemini_url", "gemini_backup_url", "gemini_transcribe_url")
+    @field_validator("gemini_url", "gemini_backup_url", "gemini_transcribe_url", "openai_url", "elevenlabs_url")
     @classmethod
-    def _gemini_url_is_a_websocket(cls, value: AnyUrl | None) -> AnyUrl | None:
+    def _model_url_is_a_websocket(cls, value: AnyUrl | None) -> AnyUrl | None:
         if value is not None and value.scheme not in {"ws", "wss"}:
             raise ValueError("write a websocket's address, for example wss://generativelanguage.googleapis.com")
         return value

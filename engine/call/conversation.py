@@ -15,7 +15,7 @@ from engine.call.company import Company
 from engine.call.deadlines import Deadlines
 from engine.call.desk import CallDesk, Wish
 from engine.call.noted import note
-from engine.call.opening import STILL_THERE, TIME_IS_UP, rest_of_answer
+from engine.call.opening import STILL_THERE, TIME_IS_UP, Instruction, rest_of_answer
 from engine.call.question import Question
 from engine.call.questions import Questions
 from engine.call.record import CallRecord
@@ -81,7 +81,7 @@ class Conversation:
         self._deadlines = Deadlines(record.started_at + 60.0 * tenant.quotas.longest_call_minutes)
         self._stepped = trio.lowlevel.ParkingLot()
 
-    async def run(self, opening: str) -> Wish:
+    async def run(self, opening: Instruction) -> Wish:
         """Let the model speak first (``opening`` instructs it), then converse until the call is to end.
 
         Raises:
@@ -274,7 +274,7 @@ class Conversation:
         self._metrics.turns.labels(type(commit.outcome).__name__.lower()).inc()
         self._record.retrieved(now, self._question.text, commit.outcome, self._question.held_ms(now))
 
-    async def _speak_first(self, opening: str) -> None:
+    async def _speak_first(self, opening: Instruction) -> None:
         self._table.advance(Cue.SPOKE_FIRST)
         self._speech.asked()
         await self.link.speak(self._question.turn_id, opening)

@@ -1,13 +1,38 @@
 """What a model is told when it is given the floor: greet, or go on where the call stands. Pure."""
 
+from dataclasses import dataclass
+
 from engine.call.record import CallRecord
+from engine.messages import Speak
 from engine.tenants.tenant import Tenant
 
-STILL_THERE = "The caller has been silent for a while. Ask briefly whether they are still there."
-TIME_IS_UP = "This call has lasted as long as a call may. Tell the caller kindly that it has to end now; say goodbye."
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """What to say next; see ``Speak`` for the parts."""
+
+    text: str
+    say: str = ""
+    answer: str = ""
+    notes: str = ""
+
+    def speak(self, turn_id: int) -> Speak:
+        """As the session is told it. Notes are lines of their own: their fence must stand alone to be seen as one."""
+        text = f"{self.text}\n{self.notes}" if self.notes else self.text
+        return Speak(turn_id, text, self.say, self.answer, self.notes)
 
 
-def rest_of_answer(record: CallRecord) -> str:
+STILL_THERE = Instruction(
+    "The caller has been silent for a while. Ask briefly whether they are still there.", "Are you still there?"
+)
+TIME_IS_UP = Instruction(
+    "This call has lasted as long as a call may. Tell the caller kindly that it has to end now; say goodbye.",
+    "I'm sorry, but this call has to end now. Thank you for calling, and goodbye.",
+)
+NUDGE = Instruction("Please answer the caller's last words now.", "Sorry, could you say that once more?")
+
+
+def rest_of_answer(record: CallRecord) -> Instruction:
     """For a session that takes over in the middle of an answer, which the caller is still hearing."""
     # It may have been opened before the question was asked, so the question goes along.
     asked = next((one.text.strip() for one in reversed(record.utterances) if one.role == "caller"), "")
@@ -17,15 +42,16 @@ def rest_of_answer(record: CallRecord) -> str:
         told += "They have not been answered. Answer them now; do not greet."
     else:
         told += f'You were cut off while you were saying: "{last.text.strip()}" Say only the rest, from there on.'
-    return f"{told}\n{record.notes_text}" if record.notes_text else told
+    return Instruction(told, answer=asked, notes=record.notes_text)
 
 
-def greeting(tenant: Tenant) -> str:
+def greeting(tenant: Tenant) -> Instruction:
     """For the first session of a call."""
-    return f'The call has just been answered. Greet the caller with exactly these words: "{tenant.greeting}"'
+    told = f'The call has just been answered. Greet the caller with exactly these words: "{tenant.greeting}"'
+    return Instruction(told, tenant.greeting)
 
 
-def going_on(record: CallRecord) -> str:
+def going_on(record: CallRecord) -> Instruction:
     """For a session that takes the floor over in mid-call.
 
     The caller has heard that there was a short interruption. If their last words were not answered to the end, the
@@ -36,7 +62,9 @@ def going_on(record: CallRecord) -> str:
     last = said[-1] if said else None
     asked = next((utterance for utterance in reversed(said) if utterance.role == "caller"), None)
     if last is None or asked is None:
-        return "The line was interrupted for a moment and is back. Ask the caller briefly how you can help."
+        told = "The line was interrupted for a moment and is back. Ask the caller briefly how you can help."
+        return Instruction(told, "How can I help you?")
+    say, answer = "", asked.text.strip()
     parts = ["The line was interrupted for a moment and is back; the caller knows. Do not greet again."]
     if last is asked:
         parts.append(f'The caller\'s last words were: "{asked.text.strip()}" They were not answered. Answer them now.')
@@ -46,6 +74,5 @@ def going_on(record: CallRecord) -> str:
         )
     else:
         parts.append("Everything said so far was heard. Ask the caller briefly what else you can do.")
-    told = " ".join(parts)
-    # Notes are lines of their own: their fence must stand alone to be seen as one.
-    return f"{told}\n{record.notes_text}" if record.notes_text else told
+        say, answer = "What else can I do for you?", ""
+    return Instruction(" ".join(parts), say, answer, record.notes_text)

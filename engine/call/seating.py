@@ -61,6 +61,7 @@ def take_seat(
         call_sid=call.record.call_sid,
         handle=handle,
         history=() if handle else call.record.history(but_turn=but_turn),
+        caller=call.record.caller,
     )
 
     async def sit() -> None:

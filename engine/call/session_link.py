@@ -4,13 +4,12 @@ import math
 
 import trio
 
+from engine.call.opening import NUDGE, Instruction
 from engine.errors import ModelStalled
-from engine.messages import CallerAudio, CommitTurn, OpenTurn, ReportHeard, Speak, ToolResult, Uplink
+from engine.messages import CallerAudio, CommitTurn, OpenTurn, ReportHeard, ToolResult, Uplink
 from engine.telephony.jitter import CallerAudioGate
 
 PIECE_BYTES = 8000  # of a turn that is told again: a second in one message is what every provider takes
-
-NUDGE = "Please answer the caller's last words now."
 
 
 class SessionLink:
@@ -35,10 +34,10 @@ class SessionLink:
         self.answers_asked += 1
         await self._uplink.send(commit)
 
-    async def speak(self, turn_id: int, instruction: str) -> None:
+    async def speak(self, turn_id: int, instruction: Instruction) -> None:
         """Let the model speak without a turn of the caller's."""
         self.answers_asked += 1
-        await self._uplink.send(Speak(turn_id, instruction))
+        await self._uplink.send(instruction.speak(turn_id))
 
     async def nudge(self, turn_id: int) -> None:
         """The model ended its turn without a sound: ask once more.
@@ -65,10 +64,10 @@ class SessionLink:
         self.closes_at = closes_at
         self.expiring.set()
 
-    def speak_at_once(self, turn_id: int, instruction: str) -> None:
+    def speak_at_once(self, turn_id: int, instruction: Instruction) -> None:
         """As ``speak``, to a session that has just been tied to: there is room. A plain call."""
         self.answers_asked += 1
-        self._uplink.send_nowait(Speak(turn_id, instruction))
+        self._uplink.send_nowait(instruction.speak(turn_id))
 
     def tie_to(self, uplink: trio.MemorySendChannel[Uplink], *, open_turn: int | None) -> None:
         """From now on this session serves; it is told what the caller has said of a turn that is open.

@@ -52,10 +52,20 @@ class CommitTurn:
 
 @dataclass(frozen=True, slots=True)
 class Speak:
-    """Let the model speak without a caller's turn (the greeting; going on after a hand-over)."""
+    """Let the model speak without a caller's turn (the greeting; going on after a hand-over).
+
+    Attributes:
+        instruction: for a model that makes sentences of its own; everything below is in it too.
+        say: for one that does not: these words.
+        answer: the caller's words that are to be answered after that; empty where none are.
+        notes: reference text for that answer, as ``model/setup.py`` fences it.
+    """
 
     turn_id: int
     instruction: str
+    say: str = ""
+    answer: str = ""
+    notes: str = ""
 
 
 @dataclass(frozen=True, slots=True)

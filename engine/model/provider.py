@@ -69,12 +69,16 @@ class SessionSetup:
         tenant: persona, voice, tools on offer.
         handle: resume that session; None opens a fresh one.
         history: what was said so far, oldest first; used where no handle resumes it.
+        caller: the caller's number, as the carrier says it; empty where it is withheld.
+        in_writing: answer with ``TextDelta``, since a voice beside the model says it (``Capabilities.text_output``).
     """
 
     tenant: Tenant
     call_sid: str
     handle: str | None = None
     history: tuple[HistoryItem, ...] = ()
+    caller: str = ""
+    in_writing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,13 @@ class AudioDelta:
 @dataclass(frozen=True, slots=True)
 class TranscriptDelta:
     """Text of the running response."""
+
+    delta: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """Text of the running response that nobody has said yet: of a session ``in_writing``, seen by its voice alone."""
 
     delta: str
 
@@ -118,6 +129,7 @@ class Nonsense:
 StreamEvent: TypeAlias = (
     AudioDelta
     | TranscriptDelta
+    | TextDelta
     | GenerationComplete
     | TurnComplete
     | Interrupted
@@ -154,6 +166,19 @@ class ModelStream(Protocol):
 
     def events(self) -> AsyncIterator[StreamEvent]:
         """What comes back, until the connection ends; then raises ``ModelClosed`` (never just stops)."""
+
+
+class WritingStream(ModelStream, Protocol):
+    """A session opened ``in_writing``: its responses are texts for a voice beside it, until that voice fails."""
+
+    async def heard_only(self, text: str) -> None:
+        """Of the response that was broken off the caller heard this; the model is to remember no more of it."""
+
+    async def speak_yourself(self, unsaid: str) -> None:
+        """The voice beside it has failed: from here on responses are sound, beginning with this rest of the last one.
+
+        ``unsaid`` is empty where nothing is owed.
+        """
 
 
 class ModelProvider(Protocol):

@@ -126,7 +126,8 @@ class OwedTurn:
         if words := _asked_words(commit.outcome) or self._understood:
             told = f'The caller said: "{_quotable(words)}". You have not answered yet: answer the caller now.'
             notes = notes_text(commit.outcome, secrets.token_hex(4))
-            yield AskInWriting(Speak(commit.turn_id, told if notes is None else f"{told}\n{notes}"), "words")
+            text = told if notes is None else f"{told}\n{notes}"
+            yield AskInWriting(Speak(commit.turn_id, text, answer=words, notes=notes or ""), "words")
 
     def _for_results(self) -> Iterator[Again]:
         lines = [f"[result of the tool {result.name}] {_as_json(result)}" for result in self._results]

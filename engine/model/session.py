@@ -39,6 +39,7 @@ from engine.model.provider import (
     ModelStream,
     Nonsense,
     StreamEvent,
+    TextDelta,
     TranscriptDelta,
     TurnComplete,
 )
@@ -153,6 +154,8 @@ class _Session:
                 await self._voice.turn_complete(reason)
             case Interrupted():
                 await self._on_interrupted(trio.current_time())
+            case TextDelta():
+                raise MisuseError("a session in writing has no voice beside it")
             case Nonsense():
                 self._liveness.nonsense(trio.current_time())
                 stop_if_lost(self._liveness.verdict(trio.current_time()))

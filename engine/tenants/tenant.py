@@ -10,6 +10,9 @@ E164 = Annotated[str, Field(pattern=r"^\+[1-9]\d{6,14}$")]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 
 
+ModelName = Literal["gemini-live", "openai-realtime", "local"]
+
+
 class _Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -59,6 +62,22 @@ class Person(_Document):
     name: str
     number: E164
     for_: Annotated[str, Field(alias="for")] = "anything"
+
+
+class OwnVoice(_Document):
+    """A voice of the tenant's own, that says what a model writes; where it fails the model speaks itself.
+
+    Attributes:
+        voice_id: of the service; a cloned one, or one of its stock.
+        stability, similarity: 0 to 1, as the service means them; null leaves them as they are set there.
+    """
+
+    service: Literal["elevenlabs"] = "elevenlabs"
+    voice_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{4,64}$")]
+    model: str = "eleven_flash_v2_5"
+    stability: Annotated[float, Field(ge=0, le=1)] | None = None
+    similarity: Annotated[float, Field(ge=0, le=1)] | None = None
+    speed: Annotated[float, Field(ge=0.7, le=1.2)] = 1.0
 
 
 class Script(_Document):
@@ -131,7 +150,14 @@ class KnowledgeNote(_Document):
 
 
 class Tenant(_Document):
-    """A business that Frontdesk answers for."""
+    """A business that Frontdesk answers for.
+
+    Attributes:
+        voice: Gemini's name of one; ``openai_voice`` is OpenAI's.
+        own_voice: says what OpenAI's model writes; other models speak with their own.
+        models: which speaks first, and who follows when one is lost; those that the operator has not set up are
+            passed over.
+    """
 
     id: Slug
     name: str
@@ -140,7 +166,9 @@ class Tenant(_Document):
     persona: str = "You are a friendly, brief receptionist."
     language: str = "en-US"
     voice: str = "Kore"
-    models: tuple[Literal["gemini-live", "openai-realtime", "local"], ...] = ("gemini-live",)
+    openai_voice: str = "marin"
+    own_voice: OwnVoice | None = None
+    models: tuple[ModelName, ...] = ("gemini-live", "openai-realtime", "local")
     timezone: str = "UTC"
     hours: dict[str, str] = Field(default_factory=dict)
     knowledge: tuple[KnowledgeNote, ...] = ()

@@ -11,6 +11,7 @@ import trio.testing
 from engine.call.channels import FloorEnds
 from engine.call.conversation import Conversation
 from engine.call.desk import CallDesk, Wish
+from engine.call.opening import Instruction
 from engine.call.record import CallRecord
 from engine.errors import ModelLost
 from engine.fallback.prompts import PromptLibrary, Prompts
@@ -44,7 +45,7 @@ M = TypeVar("M")
 
 LOOK = ToolSpec(name="look", description="", effect=Effect.READS, filler="Let me look.")
 TENANT = Tenant(id="acme", name="Acme", greeting="Hi.", tools=(LOOK,))
-OPENING = "Greet the caller."
+OPENING = Instruction("Greet the caller.", "Hello.")
 PASSAGE = Passage("acme", "faq", "Parking is free.", 0.9)
 
 

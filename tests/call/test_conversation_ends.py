@@ -184,7 +184,7 @@ async def test_a_caller_who_says_nothing_is_asked_and_in_the_end_let_go(autojump
             before = trio.current_time()
             await trio.sleep(SILENCE_S + 0.1)
             if said := talk.up():
-                assert said == [Speak(0, STILL_THERE)]
+                assert said == [STILL_THERE.speak(0)]
                 asked += 1
                 await talk.answers(talk.next_generation())
             assert trio.current_time() - before < 2 * SILENCE_S
@@ -204,7 +204,7 @@ async def test_a_call_that_has_lasted_as_long_as_it_may_ends_with_a_goodbye(auto
         assert not talk.over.is_set()
         await trio.sleep(60 - 5 * 11)
         await trio.testing.wait_all_tasks_blocked()
-        assert talk.up() == [Speak(5, TIME_IS_UP)]
+        assert talk.up() == [TIME_IS_UP.speak(5)]
         await talk.answers(talk.next_generation())
         assert isinstance(talk.end, AgentEnds)
 

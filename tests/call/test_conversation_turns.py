@@ -15,7 +15,6 @@ from engine.messages import (
     ResponseFinished,
     ResponseStarted,
     Skipped,
-    Speak,
     TimedOut,
     UtterancePlayed,
 )
@@ -29,7 +28,7 @@ BUDGET_S = 0.25
 
 async def test_the_model_is_asked_to_speak_first(autojump_clock: Clock) -> None:
     async with talking() as talk:
-        assert talk.up() == [Speak(0, OPENING)]
+        assert talk.up() == [OPENING.speak(0)]
         await talk.tell(ResponseStarted(1, trio.current_time()))
         assert talk.floor() is Floor.AGENT
         await talk.tell(ResponseFinished(1), UtterancePlayed(1, 500))

@@ -26,7 +26,8 @@ async def test_the_pause_of_its_own_start_does_not_make_a_worker_late(mock_clock
         mock_clock.jump(0.7)  # the first wake, and late
         await trio.testing.wait_all_tasks_blocked()
         measured = probe.statistics()
-        assert (measured.lag_p90_ms, measured.lag_max_ms) == (0.0, pytest.approx(600.0))
+        assert measured.lag_p90_ms == 0.0
+        assert measured.lag_max_ms == pytest.approx(600.0)
         nursery.cancel_scope.cancel()
 
 

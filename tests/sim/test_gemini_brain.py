@@ -88,7 +88,7 @@ def test_words_relayed_in_writing_are_answered_not_voiced() -> None:
 
 def test_our_own_words_for_going_on_are_understood() -> None:
     tenant = Tenant(id="t", name="T", greeting="Hello, this is Bright Dental.")
-    assert BRAIN.reply(HeardTurn(None, greeting(tenant))).text == "Hello, this is Bright Dental."
+    assert BRAIN.reply(HeardTurn(None, greeting(tenant).text)).text == "Hello, this is Bright Dental."
     unanswered = (
         "The line was interrupted for a moment and is back; the caller knows. Do not greet again. The caller's last "
         f'words were: "When do you open?" They were not answered. Answer them now. {engine_notes()}'
