@@ -98,7 +98,7 @@ class Reception:
                 return await self.recover(request)
         admission = self._admission(tenant, request.call_sid)
         if admission is not Admission.ADMITTED:
-            return self._static(tenant, str(admission))
+            return self._not_admitted(tenant, request, admission)
         self._gateway.switchboard.ring(request.call_sid, tenant.id, request.get("From"), request.get("To"))
         return self._invite(request, tenant, attempt=0)
 
@@ -133,7 +133,7 @@ class Reception:
         await trio.sleep(BACK_OFF_S[attempt - 1])
         admission = self._admission(tenant, request.call_sid, recovery=True)
         if admission is not Admission.ADMITTED:
-            return self._static(tenant, str(admission))
+            return self._not_admitted(tenant, request, admission)
         return self._invite(request, tenant, attempt=attempt)
 
     async def dial_done(self, request: CarrierRequest) -> Answer:
@@ -224,6 +224,10 @@ class Reception:
         now = trio.current_time()
         self._invitations.remember(request.call_sid, answer, request_id=request.request_id, now=now)
         return Answer(answer, "recover" if attempt else "connect")
+
+    def _not_admitted(self, tenant: Tenant, request: CarrierRequest, admission: Admission) -> Answer:
+        log.warning("call not admitted", call_sid=request.call_sid, tenant_id=tenant.id, why=str(admission))
+        return self._static(tenant, str(admission))
 
     def _static(self, tenant: Tenant, result: str) -> Answer:
         answer = twiml.static_script(

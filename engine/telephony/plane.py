@@ -47,7 +47,11 @@ class PlaneMember(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PlaneStatistics:
-    """How the plane keeps time. Lateness is how long after its due instant a tick ran, over the last seconds."""
+    """How the plane keeps time. Lateness is how long after its due instant a tick ran, over the last seconds.
+
+    A tick that has not been yet counts as punctual: else the one pause of a first call, which loads what later calls
+    find loaded, would be most of what a fresh worker is judged by.
+    """
 
     members: int
     ticks: int
@@ -125,7 +129,7 @@ class MediaPlane:
 
     def statistics(self) -> PlaneStatistics:
         """A snapshot."""
-        seen = sorted(self._lateness[: min(self._ticks, WORST_KEPT)]) or [0.0]
+        seen = sorted(self._lateness)
         return PlaneStatistics(
             members=len(self._slot_of),
             ticks=self._ticks,
