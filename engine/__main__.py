@@ -7,6 +7,7 @@ import click
 import engine
 from engine.commands.demo import demo
 from engine.commands.knowledge import knowledge
+from engine.commands.loadtest import loadtest
 from engine.commands.migrate import migrate
 from engine.commands.serve import check_config, serve
 from engine.commands.tenant import tenant
@@ -30,6 +31,7 @@ cli.add_command(check_config)
 cli.add_command(tenant)
 cli.add_command(knowledge)
 cli.add_command(migrate)
+cli.add_command(loadtest)
 
 
 def main() -> None:

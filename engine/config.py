@@ -55,6 +55,7 @@ class Settings(BaseSettings):
     local_model: bool = True
     local_processes: Annotated[int, Field(ge=1, le=64)] = 1
     local_calls: Annotated[int, Field(ge=1)] | None = None  # None: as many as were measured to fit the processes
+    gemini_embed_url: AnyUrl | None = None
     embeddings: Literal["auto", "offline"] = "auto"
     secret_key: SecretStr | None = None
 

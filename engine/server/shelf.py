@@ -120,7 +120,8 @@ async def open_embedder(settings: Settings) -> AsyncIterator[Embedder]:
     if settings.gemini_api_key is None or settings.embeddings == "offline":
         yield await load_minilm()
     else:
-        async with open_gemini_embedder(settings.gemini_api_key.get_secret_value()) as embedder:
+        url = None if settings.gemini_embed_url is None else str(settings.gemini_embed_url)
+        async with open_gemini_embedder(settings.gemini_api_key.get_secret_value(), url=url) as embedder:
             yield embedder
 
 

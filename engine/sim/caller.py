@@ -12,13 +12,14 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 from urllib.parse import urljoin
 
 import httpx
 import trio
 
 from engine.sim.carrier_call import CarrierOptions, HowEnded, LiveCall
-from engine.sim.carrier_rest import CarrierRest
+from engine.sim.carrier_rest import Updatable
 from engine.sim.carrier_run import run_twiml
 from engine.sim.carrier_web import CarrierAccount, CarrierWeb, Document, Signing
 from engine.sim.debugger import Debugger
@@ -29,6 +30,16 @@ from engine.sim.scenario import HangUp, Listen, LoseStream, Moment, Press, Say, 
 from engine.telephony.plane import MediaPlane
 
 NO_NETWORK = NullNetwork()
+
+
+class Exchange(Protocol):
+    """Where live calls are entered, so that the gateway can reach them: ``CarrierRest``, or the way to one."""
+
+    def add(self, call: Updatable) -> None:
+        """From now on this call can be updated."""
+
+    def remove(self, call: Updatable) -> None:
+        """The call is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +77,7 @@ async def place_call(
     scenario: Sequence[Moment],
     plane: MediaPlane,
     network: Route = NO_NETWORK,
-    rest: CarrierRest | None = None,
+    rest: Exchange | None = None,
     http: httpx.AsyncClient | None = None,
     options: CallOptions = CallOptions(),
 ) -> PhoneReport:
@@ -169,7 +180,7 @@ async def _converse(
     call: LiveCall,
     first: Document | None,
     scenario: Sequence[Moment],
-    rest: CarrierRest | None,
+    rest: Exchange | None,
     hang_up_after_s: float | None,
 ) -> None:
     if first is None:

@@ -71,6 +71,7 @@ class PhoneReport:
         agent_sound: when the agent sounded.
         duplicate_agreed: with a duplicated webhook: were both answers the same?
         stream_spans: when each stream was up, in ms.
+        responded_to: the words that each of ``responses`` answered.
     """
 
     call_sid: str
@@ -97,6 +98,7 @@ class PhoneReport:
     right: bytes
     duplicate_agreed: bool | None = None
     stream_spans: tuple[Interval, ...] = ()
+    responded_to: tuple[str, ...] = ()
 
     @property
     def underruns(self) -> int:
@@ -128,9 +130,9 @@ def report_call(call: LiveCall, *, ended_at: float, duplicate_agreed: bool | Non
         duration_ms=_ms(ended_at, handset),
         streams=len(handset.streams),
         setup_ms=agent[0][0] if agent else None,
-        responses=tuple(response for response in responses if response is not None),
+        responses=tuple(response for _, response in responses if response is not None),
         barge_in_ms=_barge_ins(said, agent),
-        unanswered=sum(1 for response in responses if response is None),
+        unanswered=sum(1 for _, response in responses if response is None),
         given_up=handset.given_up,
         longest_silence_ms=longest_gap(sounds, spans),
         gaps_ms=tuple(gap for one in heard for gap in one.gaps_ms),
@@ -146,6 +148,7 @@ def report_call(call: LiveCall, *, ended_at: float, duplicate_agreed: bool | Non
         right=right,
         duplicate_agreed=duplicate_agreed,
         stream_spans=tuple(_span(stream, handset) for stream in handset.streams),
+        responded_to=tuple(text for text, response in responses if response is not None),
     )
 
 
@@ -177,14 +180,14 @@ def _joined(handset: Handset, ended_at: float) -> tuple[bytes, bytes]:
     return ears[0], ears[1]
 
 
-def _responses(said: Sequence[Said], agent: Sequence[Interval]) -> list[float | None]:
-    found: list[float | None] = []
+def _responses(said: Sequence[Said], agent: Sequence[Interval]) -> list[tuple[str, float | None]]:
+    found: list[tuple[str, float | None]] = []
     for index, clip in enumerate(said):
         if clip.cut:
             continue
         before = said[index + 1].voiced_at if index + 1 < len(said) else math.inf
         onset = next((start for start, _ in agent if clip.voiced_until <= start < before), None)
-        found.append(None if onset is None else onset - clip.voiced_until)
+        found.append((clip.text, None if onset is None else onset - clip.voiced_until))
     return found
 
 

@@ -1,0 +1,185 @@
+"""The gateway under test: ours, started with everything it needs simulated, or somebody's, wherever it is."""
+
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+import trio
+
+from engine.config import PREFIX
+from engine.errors import ConfigurationError
+from engine.loadtest.plan import Plan, Target
+from engine.loadtest.processes import ONE_THREAD, family, module, pin
+from engine.loadtest.wire import PeersUp
+from engine.sim.world import ACCOUNT_SID, API_KEY, AUTH_TOKEN
+from engine.tenants import examples
+
+STARTING_S = 180.0  # a first start makes a database and renders every prompt
+ENDING_S = 20.0
+TENANT = "harbor-dental"
+SPARE_CALLS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A gateway of ours.
+
+    Attributes:
+        health_urls: of each worker.
+        server: its processes; ``database``: those that it started for its database.
+    """
+
+    target: Target
+    health_urls: tuple[str, ...]
+    server: Sequence[psutil.Process]
+    database: Sequence[psutil.Process]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How our own gateway is started.
+
+    Attributes:
+        workers: None: one process without a supervisor.
+        memory: without a database.
+        listener: query text from the simulated transcribe stream.
+        embeddings: ``auto``: from the simulated endpoint; ``offline``: the model that ships with the product.
+        server_cores, other_cores: where what runs; empty: anywhere.
+        settings: more of them, or others.
+    """
+
+    workers: int | None = None
+    memory: bool = False
+    listener: bool = True
+    embeddings: str = "auto"
+    server_cores: tuple[int, ...] = ()
+    other_cores: tuple[int, ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()
+
+
+@asynccontextmanager
+async def start_gateway(
+    plan: Plan, options: Options, peers: PeersUp, rest_url: str, data_dir: Path
+) -> AsyncIterator[Started]:
+    """``frontdesk serve``, as shipped, on a free port; ended with the block.
+
+    Raises:
+        ConfigurationError: it did not come up; says what it logged last.
+    """
+    document = examples.load(TENANT).model_copy(
+        update={
+            "quotas": examples.load(TENANT).quotas.model_copy(
+                update={"concurrent_calls": 10_000, "calls_per_minute": None}
+            )
+        }
+    )
+    tenant_file = data_dir / "tenant.json"
+    tenant_file.write_text(document.model_dump_json(by_alias=True), "utf-8")
+    port, *ops = _free_ports(1 + (options.workers or 0))
+    url = f"http://127.0.0.1:{port}"
+    settings = {
+        "bind": f"127.0.0.1:{port}",
+        "public_url": url,
+        "data_dir": str(data_dir),
+        "max_calls": str(plan.calls + SPARE_CALLS),
+        "log_level": "WARNING",
+        "drain_s": "1",
+        "twilio_account_sid": ACCOUNT_SID,
+        "twilio_auth_token": AUTH_TOKEN,
+        "twilio_api_url": rest_url,
+        "gemini_api_key": API_KEY,
+        "gemini_url": peers.model_url,
+        "gemini_transcribe_url": peers.transcribe_url,
+        "gemini_transcribe_model": "gemini-3.5-transcribe-live" if options.listener else "off",
+        "gemini_embed_url": peers.embed_url,
+        "embeddings": options.embeddings,
+        "local_model": "false",
+        **({"ops_bind": f"127.0.0.1:{ops[0]}"} if ops else {}),
+        **dict(options.settings),
+    }
+    command = [*module("engine"), "serve", "--tenants", str(tenant_file)]
+    command += ["--memory"] if options.memory else []
+    command += ["--workers", str(options.workers)] if options.workers else []
+    log_path = data_dir / "serve.log"
+    with log_path.open("wb") as log:
+        process = await trio.lowlevel.open_process(
+            command, env=_environment(settings) | ONE_THREAD, stdout=log, stderr=log
+        )
+        try:
+            pin([psutil.Process(process.pid)], options.server_cores)
+            health = tuple(f"http://127.0.0.1:{one}/health" for one in ops) or (f"{url}/health",)
+            await _wait_ready(process, health, log_path)
+            server, database = family(process.pid)
+            pin(database, options.other_cores)
+            called = str(document.numbers[0])
+            target = Target(url=url, account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN, called=called)
+            yield Started(target, health, server, database)
+        finally:
+            with trio.CancelScope(shield=True):
+                await _end(process)
+
+
+async def _wait_ready(process: trio.Process, health: Sequence[str], log_path: Path) -> None:
+    async with httpx.AsyncClient(trust_env=False, timeout=5) as http:
+        with trio.move_on_after(STARTING_S):
+            for url in health:
+                while not await _is_ready(http, f"{url}/ready"):
+                    if process.poll() is not None:
+                        raise ConfigurationError(f"the gateway did not start: {_last_words(log_path)}")
+                    await trio.sleep(0.1)
+            return
+    raise ConfigurationError(f"the gateway was not ready within {STARTING_S:.0f} s: {_last_words(log_path)}")
+
+
+async def _is_ready(http: httpx.AsyncClient, url: str) -> bool:
+    try:
+        return (await http.get(url)).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def _last_words(log_path: Path) -> str:
+    lines = log_path.read_text("utf-8", "replace").strip().splitlines()
+    return lines[-1][-500:] if lines else "it said nothing"
+
+
+async def _end(process: trio.Process) -> None:
+    if process.poll() is not None:
+        return
+    for _ in range(2):  # the second: do not wait for calls that are still on the line
+        process.send_signal(signal.SIGTERM)
+        await trio.sleep(0.2)
+    with trio.move_on_after(ENDING_S):
+        await process.wait()
+        return
+    process.kill()
+    await process.wait()
+
+
+def _environment(settings: dict[str, str]) -> dict[str, str]:
+    others = {name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)}
+    return others | {f"{PREFIX}{name.upper()}": value for name, value in settings.items()}
+
+
+def _free_ports(count: int) -> list[int]:
+    """Free now, which is the best that can be known; after the first, in a row, as workers take their ops ports."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as public, socket.create_server(("127.0.0.1", 0)) as first:
+            base = first.getsockname()[1]
+            row = list(range(base, base + count - 1))
+            if public.getsockname()[1] not in row and all(_is_free(port) for port in row[1:]):
+                return [public.getsockname()[1], *row]
+
+
+def _is_free(port: int) -> bool:
+    try:
+        with socket.create_server(("127.0.0.1", port)):
+            return True
+    except OSError:
+        return False

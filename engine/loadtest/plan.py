@@ -1,0 +1,61 @@
+"""What a load test is to do. PURE; travels to the child processes as JSON."""
+
+from typing import Literal
+
+import msgspec
+
+Scenario = Literal["questions", "barge-in", "mixed"]
+Faults = Literal["none", "cut", "stall", "slow", "refuse", "double-tool"]
+
+CYCLE_S = 4.0  # a turn of the caller begins so long after the one before
+ANSWER_S = 2.0  # what the simulated model says to it
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """One load test.
+
+    Attributes:
+        calls: on the line at once.
+        ramp_s: until all of them are.
+        duration_s: that so many are kept on the line, after the ramp.
+        call_s: mean length of a call; whoever hangs up is followed by another. Lengths are spread by half.
+        scenario: ``questions``: one every four seconds; ``barge-in``: every other answer is interrupted; ``mixed``.
+        think_ms, pace: of the simulated model: until it answers, and how many times real time it sends.
+        faults: of the simulated model, in every session's third turn (``refuse``: every third session).
+        jitter_ms: of the network, on the caller's audio.
+        generators: processes that callers are spread over.
+    """
+
+    calls: int = 20
+    ramp_s: float = 5.0
+    duration_s: float = 30.0
+    call_s: float = 60.0
+    scenario: Scenario = "questions"
+    think_ms: int = 250
+    pace: float = 3.0
+    faults: Faults = "none"
+    jitter_ms: float = 0.0
+    seed: int = 1
+    generators: int = 1
+
+    def share(self, index: int) -> int:
+        """How many of the calls are this generator's."""
+        return self.calls // self.generators + (index < self.calls % self.generators)
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """The gateway that is called.
+
+    Attributes:
+        url: its public origin, by which webhooks are signed.
+        voice_path: of the voice webhook.
+        called: the number that is called.
+        status_path: None: it is not told when a call has ended.
+    """
+
+    url: str
+    account_sid: str
+    auth_token: str
+    called: str
+    voice_path: str = "/twilio/voice"
+    status_path: str | None = "/twilio/status"

@@ -1,0 +1,97 @@
+"""The processes of a load test: started, pinned, read, measured, and ended with it."""
+
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from subprocess import PIPE
+
+import psutil
+import trio
+
+ENDING_S = 10.0
+# Threads of BLAS would spin on the core that another process is measured on.
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """CPU seconds so far and resident memory, of some processes together."""
+
+    cpu_s: float
+    rss_mib: float
+
+    @classmethod
+    def of(cls, processes: Sequence[psutil.Process]) -> "Usage":
+        """Those that have ended count for nothing."""
+        cpu_s = rss = 0.0
+        for process in processes:
+            with suppress(psutil.NoSuchProcess), process.oneshot():
+                times = process.cpu_times()
+                cpu_s += times.user + times.system
+                rss += process.memory_info().rss
+        return cls(cpu_s, rss / 2**20)
+
+
+def family(pid: int) -> tuple[list[psutil.Process], list[psutil.Process]]:
+    """A gateway's processes: itself and its workers; and its database's, which it is not charged with."""
+    try:
+        first = psutil.Process(pid)
+        everybody = [first, *first.children(recursive=True)]
+        database = [one for one in everybody if one.name().startswith("postgres")]
+    except psutil.NoSuchProcess:
+        return [], []
+    return [one for one in everybody if one not in database], database
+
+
+def pin(processes: Sequence[psutil.Process], cores: Sequence[int]) -> None:
+    """Keep these processes, and what threads they have, on these cores; harmless where that cannot be had."""
+    if not cores or not hasattr(os, "sched_setaffinity"):
+        return
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            for thread in process.threads():
+                with suppress(OSError):  # it has ended meanwhile
+                    os.sched_setaffinity(thread.id, cores)
+
+
+@asynccontextmanager
+async def child(
+    command: Sequence[str],
+    *,
+    cores: Sequence[int] = (),
+    environment: Mapping[str, str] | None = None,
+    stderr: int | None = None,
+) -> AsyncIterator[trio.Process]:
+    """A process that speaks in lines; ended with the block, by closing its stdin, and killed where it does not end."""
+    process = await trio.lowlevel.open_process(
+        list(command), stdin=PIPE, stdout=PIPE, stderr=stderr, env={**(environment or os.environ), **ONE_THREAD}
+    )
+    pin([psutil.Process(process.pid)], cores)
+    try:
+        yield process
+    finally:
+        with trio.CancelScope(shield=True):
+            assert process.stdin is not None
+            await process.stdin.aclose()
+            with trio.move_on_after(ENDING_S):
+                await process.wait()
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+
+def module(name: str) -> tuple[str, ...]:
+    """How a module of ours is run as a process."""
+    return (sys.executable, "-m", name)
+
+
+async def read_lines(process: trio.Process, on_line: Callable[[bytes], None]) -> None:
+    """Every line of its stdout, until it ends."""
+    assert process.stdout is not None
+    rest = b""
+    async for data in process.stdout:
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            on_line(line)

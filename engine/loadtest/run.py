@@ -1,0 +1,313 @@
+"""Makes a load test happen.
+
+run_load
+├─ the carrier's REST interface      in this process; orders are passed on to whoever has the call
+├─ peers                             a process: the simulated model, its transcriber, its embeddings
+├─ the gateway                       ours as processes of its own, pinned; or somebody's, by its address
+├─ callers x generators              processes; each call's figures come as it ends
+└─ a sample every second             of all of them, for the plots and for whoever looks on
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import psutil
+import trio
+
+from engine.errors import ConfigurationError
+from engine.loadtest.gateway import Options, Started, start_gateway
+from engine.loadtest.plan import Plan, Target
+from engine.loadtest.processes import Usage, child, module, read_lines
+from engine.loadtest.series import Sample, Seen
+from engine.loadtest.wire import (
+    Beat,
+    Began,
+    CallersPart,
+    Complete,
+    Ended,
+    FromCallers,
+    PeersPart,
+    PeersUp,
+    Replace,
+    line,
+)
+from engine.sim.carrier_call import NewDocument
+from engine.sim.carrier_rest import CarrierRest
+from engine.sim.world import ACCOUNT_SID, AUTH_TOKEN
+
+SAMPLE_S = 1.0
+GRACE_S = 30.0  # for the last calls to end, after the plan's end
+ORDERS_QUEUED = 4096  # of the carrier's REST interface, to one process: each call is asked about a few times at most
+SETTLE_S = 3.0  # after the ramp, before what a call costs is measured
+
+AS_SHIPPED = Options()
+
+_decoder = msgspec.json.Decoder(FromCallers)
+
+
+@dataclass(frozen=True, slots=True)
+class Steady:
+    """What the gateway used while all calls were up. ``empty_mib``: of memory, before the first came."""
+
+    seconds: float
+    cpu_s: float
+    empty_mib: float
+    rss_mib: float
+    calls: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Everything that was seen. ``steady`` is None where the gateway is not ours."""
+
+    plan: Plan
+    seen: Seen
+    steady: Steady | None
+
+
+@dataclass
+class _RemoteCall:
+    """A call in a process of callers, as the carrier's REST interface sees it."""
+
+    sid: str
+    orders: trio.MemorySendChannel[bytes]
+
+    @property
+    def is_live(self) -> bool:
+        """It is forgotten when it ends."""
+        return True
+
+    def complete(self) -> None:
+        """End it."""
+        self.orders.send_nowait(line(Complete(self.sid)))
+
+    def replace(self, document: NewDocument) -> None:
+        """Run this instead."""
+        self.orders.send_nowait(line(Replace(self.sid, document.twiml, document.url, document.method)))
+
+
+async def run_load(
+    plan: Plan,
+    *,
+    options: Options = AS_SHIPPED,
+    target: Target | None = None,
+    data_dir: Path,
+    on_sample: Callable[[Sample, Seen], None] = lambda _sample, _seen: None,
+) -> Outcome:
+    """Run it to its end.
+
+    Args:
+        options: of our own gateway.
+        target: somebody's gateway instead of ours.
+        data_dir: of our gateway; rendered speech is kept there, in ``voice``.
+        on_sample: is shown every second.
+
+    Raises:
+        ConfigurationError: the gateway did not come up, or a process of the test died.
+    """
+    rest = CarrierRest(ACCOUNT_SID, AUTH_TOKEN)
+    async with trio.open_nursery() as nursery:
+        rest_url = await nursery.start(rest.serve)
+        if target is None:
+            async with (
+                _peers(plan, data_dir, options.other_cores) as peers,
+                start_gateway(plan, options, peers, rest_url, data_dir) as started,
+            ):
+                outcome = await _drive(plan, started.target, started, rest, data_dir, options, on_sample)
+        else:
+            outcome = await _drive(plan, target, None, rest, data_dir, options, on_sample)
+        nursery.cancel_scope.cancel()
+    return outcome
+
+
+@asynccontextmanager
+async def _peers(plan: Plan, data_dir: Path, cores: Sequence[int]) -> AsyncIterator[PeersUp]:
+    async with child(module("engine.loadtest.peers"), cores=cores) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        await process.stdin.send_all(line(PeersPart(plan, str(data_dir / "voice"))))
+        said = b""
+        while b"\n" not in said:
+            more = await process.stdout.receive_some()
+            if not more:
+                raise ConfigurationError("the simulated model did not start; what it said is above")
+            said += more
+        yield msgspec.json.decode(said.partition(b"\n")[0], type=PeersUp)
+
+
+async def _drive(
+    plan: Plan,
+    target: Target,
+    started: Started | None,
+    rest: CarrierRest,
+    data_dir: Path,
+    options: Options,
+    on_sample: Callable[[Sample, Seen], None],
+) -> Outcome:
+    seen = Seen()
+    empty_mib = Usage.of(started.server).rss_mib if started else 0.0
+    callers: list[trio.Process] = []
+    async with trio.open_nursery() as everything:
+        watch = _Watch(started, callers, seen, on_sample)
+        await everything.start(watch.run)
+        with trio.move_on_after(plan.ramp_s + plan.duration_s + GRACE_S + 60.0):
+            async with trio.open_nursery() as generators:
+                for index in range(plan.generators):
+                    part = CallersPart(plan, target, index, str(data_dir / "voice"))
+                    generators.start_soon(_generate, part, options.other_cores, callers, rest, seen)
+                if started is not None:
+                    await trio.sleep(plan.ramp_s + SETTLE_S)
+                    watch.begin_steady()
+                    await trio.sleep(max(1.0, plan.duration_s - 2 * SETTLE_S))
+                    watch.end_steady()
+        everything.cancel_scope.cancel()
+    steady = None
+    if started is not None and watch.steady is not None:
+        steady = Steady(watch.steady[0], watch.steady[1], empty_mib, watch.steady[2], watch.steady[3])
+    return Outcome(plan, seen, steady)
+
+
+async def _generate(
+    part: CallersPart, cores: Sequence[int], callers: list[trio.Process], rest: CarrierRest, seen: Seen
+) -> None:
+    """One process of callers, from its start to its end."""
+    async with child(module("engine.loadtest.callers"), cores=cores) as process:
+        assert process.stdin is not None
+        callers.append(process)
+        await process.stdin.send_all(line(part))
+        orders_send, orders = trio.open_memory_channel[bytes](ORDERS_QUEUED)
+
+        def on_line(data: bytes) -> None:
+            match _decoder.decode(data):
+                case Began(call_sid):
+                    rest.add(_RemoteCall(call_sid, orders_send))
+                case Ended(figures):
+                    rest.remove(_RemoteCall(figures.call_sid, orders_send))
+                    seen.calls.append(figures)
+                case Beat(up, late_ms):
+                    seen.up[part.index], seen.late_ms[part.index] = up, late_ms
+
+        with orders_send, orders:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_pass_on, orders, process.stdin)
+                await read_lines(process, on_line)
+                nursery.cancel_scope.cancel()
+        if (code := await process.wait()) != 0:
+            raise ConfigurationError(f"a process of callers ended with status {code}; what it said is above")
+
+
+async def _pass_on(orders: trio.MemoryReceiveChannel[bytes], stdin: trio.abc.SendStream) -> None:
+    async for order in orders:
+        await stdin.send_all(order)
+
+
+class _Watch:
+    """A sample every second."""
+
+    def __init__(
+        self,
+        started: Started | None,
+        callers: Sequence[trio.Process],
+        seen: Seen,
+        on_sample: Callable[[Sample, Seen], None],
+    ) -> None:
+        self._started = started
+        self._callers = callers
+        self._seen = seen
+        self._on_sample = on_sample
+        self._steady_from: tuple[float, Usage, int] | None = None
+        self.steady: tuple[float, float, float, float] | None = None
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Until cancelled."""
+        began = at = trio.current_time()
+        before = Usage.of(self._started.server) if self._started else None
+        busy: dict[int, float] = {}
+        ended = 0
+        task_status.started()
+        async with httpx.AsyncClient(trust_env=False, timeout=SAMPLE_S) as http:
+            while True:
+                at += SAMPLE_S
+                await trio.sleep_until(at)
+                usage = Usage.of(self._started.server) if self._started else None
+                new = self._seen.calls[ended:]
+                ended += len(new)
+                answered = sorted(ms for call in new for ms in call.responses)
+                pages = [await _page(http, url) for url in self._started.health_urls] if self._started else []
+                sample = Sample(
+                    at_s=round(at - began, 1),
+                    up=sum(self._seen.up.values()),
+                    ended=ended,
+                    response_ms=answered[len(answered) // 2] if answered else None,
+                    generator_late_ms=max(self._seen.late_ms.values(), default=0.0),
+                    generator_cores=round(self._busiest(busy), 3),
+                    server_cores=round((usage.cpu_s - before.cpu_s) / SAMPLE_S, 3) if usage and before else None,
+                    rss_mib=round(usage.rss_mib, 1) if usage else None,
+                    loop_lag_ms=_worst(pages, "loop", "lag_max_ms"),
+                    plane_late_ms=_worst(pages, "loop", "lateness_p99_ms"),
+                    queued=_queued(pages),
+                )
+                before = usage
+                self._seen.samples.append(sample)
+                self._on_sample(sample, self._seen)
+
+    def begin_steady(self) -> None:
+        """All calls are up."""
+        assert self._started is not None
+        self._steady_from = trio.current_time(), Usage.of(self._started.server), len(self._seen.samples)
+
+    def end_steady(self) -> None:
+        """They begin to leave."""
+        assert self._started is not None
+        assert self._steady_from is not None
+        began, usage, first = self._steady_from
+        now = Usage.of(self._started.server)
+        ups = [sample.up for sample in self._seen.samples[first:]] or [sum(self._seen.up.values())]
+        self.steady = trio.current_time() - began, now.cpu_s - usage.cpu_s, now.rss_mib, sum(ups) / len(ups)
+
+    def _busiest(self, before: dict[int, float]) -> float:
+        most = 0.0
+        for process in self._callers:
+            try:
+                times = psutil.Process(process.pid).cpu_times()
+            except psutil.NoSuchProcess:
+                continue
+            cpu_s = times.user + times.system
+            most = max(most, cpu_s - before.get(process.pid, cpu_s))
+            before[process.pid] = cpu_s
+        return most / SAMPLE_S
+
+
+async def _page(http: httpx.AsyncClient, url: str) -> dict[str, Any]:
+    try:
+        page: dict[str, Any] = (await http.get(url)).json()
+    except (httpx.HTTPError, ValueError):
+        return {}
+    return page
+
+
+def _worst(pages: Sequence[dict[str, Any]], *path: str) -> float | None:
+    found = []
+    for page in pages:
+        value: Any = page
+        for name in path:
+            value = value.get(name) if isinstance(value, dict) else None
+        if isinstance(value, int | float):
+            found.append(float(value))
+    return round(max(found), 2) if found else None
+
+
+def _queued(pages: Sequence[dict[str, Any]]) -> int | None:
+    """The longest queue of any call that is shown."""
+    depths = [
+        depth
+        for page in pages
+        for call in page.get("calls", {}).get("shown", ())
+        for depth in dict(call["queues"]).values()
+    ]
+    return max(depths) if depths else None

@@ -1,0 +1,42 @@
+"""A whole load test with all its processes: small, in real time."""
+
+import json
+from pathlib import Path
+
+import psutil
+import pytest
+
+from engine.voice.cache import VoiceCache
+from tests.calls import cache_dir
+from tests.commands.conftest import Run
+
+pytestmark = pytest.mark.real_time
+
+
+def test_callers_get_answers_and_nothing_is_left(
+    run: Run, home: Path, speech: VoiceCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FRONTDESK_DATA_DIR", str(cache_dir(speech)))
+    ran = run("loadtest", "--calls=4", "--ramp=1", "--duration=10", "--call-seconds=8", "--memory", "--json")
+    report = json.loads(ran.out)
+    assert report["calls"]["dropped"] == 0
+    assert report["calls"]["answered"] >= 4
+    assert report["load"]["turns_answered"] >= 4
+    assert report["server"]["cpu_ms_per_call_second"] > 0
+    assert report["protocol_faults"] == 0
+    assert report["series"][-1]["at_s"] >= 8
+    assert json.loads((home / "loadtest-out/report.json").read_text()) == report
+    assert "Plotly.newPlot" in (home / "loadtest-out/report.html").read_text()
+    assert not [one for one in psutil.Process().children(recursive=True) if "loadtest" in " ".join(one.cmdline())]
+
+
+def test_an_address_that_is_no_webhook_is_refused(run: Run) -> None:
+    ran = run("loadtest", "--url=https://voice.example.com")
+    assert ran.status == 2
+    assert "--url must be a voice webhook such as https://host/twilio/voice" in ran.err
+
+
+def test_without_the_deployments_token_nothing_is_called(run: Run) -> None:
+    ran = run("loadtest", "--url=https://voice.example.com/twilio/voice")
+    assert ran.status == 2
+    assert "set FRONTDESK_TWILIO_AUTH_TOKEN" in ran.err
