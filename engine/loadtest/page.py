@@ -14,6 +14,16 @@ td { font-variant-numeric: tabular-nums; } .held { color: #197a3d; } .failed { c
 @media (prefers-color-scheme: dark) { body { background: #16181c; color: #e6e6e6; } .held { color: #5bd087; }
 .failed { color: #ff8077; } }
 """
+# Readable on light and on dark, whichever the page is shown in.
+_LAYOUT: Mapping[str, Any] = {
+    "height": 320,
+    "margin": {"t": 48, "b": 40, "l": 56, "r": 16},
+    "paper_bgcolor": "rgba(0,0,0,0)",
+    "plot_bgcolor": "rgba(128,128,128,0.12)",
+    "font": {"color": "#888"},
+    "xaxis": {"gridcolor": "rgba(128,128,128,0.3)", "zeroline": False},
+    "yaxis": {"gridcolor": "rgba(128,128,128,0.3)", "zeroline": False},
+}
 _SPREADS = {
     "response_ms": "end of caller's speech to the agent's first sound",
     "added_ms": "of that, without endpointing and the model's own time",
@@ -34,6 +44,7 @@ _PLOTS: Sequence[tuple[str, str, Sequence[tuple[str, str]]]] = (
             ("generator_late_ms", "generator"),
         ),
     ),
+    ("The server's CPU per second of a call", "ms", (("cpu_ms_per_call", "of a second"),)),
     ("Busy cores", "cores", (("server_cores", "server"), ("generator_cores", "busiest generator"))),
     ("Memory of the server", "MiB", (("rss_mib", "resident"),)),
     ("Longest queue of any call", "messages", (("queued", "waiting"),)),
@@ -56,7 +67,7 @@ def page(report: Mapping[str, Any]) -> str:
         "<h2>What it cost, and what happened</h2>",
         _table(_counts(report)),
         "<h2>Over time</h2>",
-        *_plots(report["series"]),
+        *_plots(report),
         "<h2>The plan</h2>",
         _table(dict(load["plan"]) | dict(report["versions"])),
     ]
@@ -99,18 +110,22 @@ def _table(rows: Mapping[str, object]) -> str:
     return f"<table>{cells}</table>"
 
 
-def _plots(series: Sequence[Mapping[str, Any]]) -> list[str]:
+def _plots(report: Mapping[str, Any]) -> list[str]:
     from plotly import graph_objects, io
 
-    drawn: list[str] = []
+    histogram = report["response_histogram"]
+    spread = graph_objects.Figure(
+        graph_objects.Bar(x=[float(ms) for ms in histogram["counts"]], y=list(histogram["counts"].values())),
+        layout={**_LAYOUT, "title": "Responses", "xaxis_title": "ms", "yaxis_title": f"per {histogram['bin_ms']} ms"},
+    )
+    drawn = [io.to_html(spread, full_html=False, include_plotlyjs="inline")]
     for title, unit, lines in _PLOTS:
-        figure = graph_objects.Figure(layout={"title": title, "height": 320, "yaxis": {"title": unit}})
-        figure.update_layout(xaxis={"title": "s"}, margin={"t": 48, "b": 40, "l": 56, "r": 16})
+        figure = graph_objects.Figure(layout={**_LAYOUT, "title": title, "xaxis_title": "s", "yaxis_title": unit})
         for key, name in lines:
-            points = [(one["at_s"], one[key]) for one in series if one[key] is not None]
+            points = [(one["at_s"], one[key]) for one in report["series"] if one[key] is not None]
             if points:
                 at, values = zip(*points, strict=True)
                 figure.add_scatter(x=at, y=values, name=name, mode="lines+markers" if len(at) < 40 else "lines")
         if figure.data:
-            drawn.append(io.to_html(figure, full_html=False, include_plotlyjs="inline" if not drawn else False))
+            drawn.append(io.to_html(figure, full_html=False, include_plotlyjs=False))
     return drawn

@@ -1,11 +1,14 @@
 """What came of a load test: the report with the fixed keys, and whether quality held. PURE."""
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import msgspec
 
 from engine.loadtest.run import Outcome
+from engine.loadtest.series import Sample
 from engine.sim.figures import figures, spread
 
 GENERATOR_CORES = 0.90  # of its core: above it the generator, not the server, sets the limit
@@ -13,6 +16,7 @@ GENERATOR_LATE_MS = 40.0  # two frames: its own callers hear gaps
 SERVER_CORES = 0.90  # of each worker's core
 POLL_MS = 5.0  # callers read their sockets this often: a shorter gap may be theirs
 RESPONSE_SLACK_MS = 50.0
+BIN_MS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,8 @@ def report_of(outcome: Outcome, *, workers: int = 1, unloaded_p99_ms: float | No
         "generator_cores": _most(sample.generator_cores for sample in samples),
         "generator_late_ms": _most(sample.generator_late_ms for sample in samples),
     }
-    report["series"] = [asdict(sample) for sample in samples]
+    report["response_histogram"] = _histogram(ms for call in calls for ms in call.responses)
+    report["series"] = [asdict(sample) | {"cpu_ms_per_call": _cpu_ms_per_call(sample)} for sample in samples]
     return report
 
 
@@ -102,5 +107,15 @@ def _limited_by(outcome: Outcome, *, failed: bool, server: float) -> str:
     return "server" if failed or server > SERVER_CORES else "none"
 
 
-def _most(values: Any) -> float | None:
+def _histogram(values: Iterable[float]) -> dict[str, Any]:
+    """How many responses began in each ``bin_ms``, by the beginning of the bin."""
+    counts = Counter(int(ms // BIN_MS) * BIN_MS for ms in values)
+    return {"bin_ms": BIN_MS, "counts": {str(begins): counts[begins] for begins in sorted(counts)}}
+
+
+def _cpu_ms_per_call(sample: Sample) -> float | None:
+    return round(1000 * sample.server_cores / sample.up, 2) if sample.server_cores is not None and sample.up else None
+
+
+def _most(values: Iterable[float]) -> float | None:
     return max(values, default=None)
