@@ -70,10 +70,15 @@ class Speak:
 
 @dataclass(frozen=True, slots=True)
 class ReportHeard:
-    """How much of a response the caller heard before it was cut; told to providers that can take it."""
+    """How much of a response the caller heard before it was cut; told to providers that can take it.
+
+    Attributes:
+        at_ms: as the stream marked the first piece of it (``AudioDelta``); filled in by the session that passed it on.
+    """
 
     generation: int
     heard_ms: float
+    at_ms: float | None = None
 
 
 ListenerInput: TypeAlias = OpenTurn | CallerAudio | CallerPaused

@@ -8,7 +8,7 @@ later would be about the next turn; text outside an activity would be a turn of 
 import json
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import trio
@@ -19,6 +19,7 @@ from engine.errors import MisuseError, ModelClosed, ModelProtocolFault
 from engine.messages import CallerAudio, CommitTurn, Notes, ReportHeard, Speak, ToolResult
 from engine.model.gemini_events import Downlink
 from engine.model.provider import Nonsense, StreamEvent
+from engine.model.reading import Reading
 from engine.model.setup import notes_text
 from engine.model.stream import ModelSocket
 from engine.wire import gemini_live as codec
@@ -110,7 +111,7 @@ class GeminiStream:
 
     def events(self) -> AsyncIterator[StreamEvent]:
         """What comes back, until ``ModelClosed`` (or what else ``ModelSocket.receive`` raises)."""
-        return _Events(self._next)
+        return Reading(self._next)
 
     def statistics(self) -> StreamStatistics:
         """A snapshot."""
@@ -147,16 +148,3 @@ class GeminiStream:
             if isinstance(event, CallsCancelled):
                 self._cancelled.update(event.call_ids)
             self._ready.extend(self._downlink.take(event))
-
-
-class _Events:
-    """An iterator rather than an async generator, which would have to be closed by whoever stops halfway."""
-
-    def __init__(self, next_event: Callable[[], Awaitable[StreamEvent]]) -> None:
-        self._next_event = next_event
-
-    def __aiter__(self) -> "_Events":
-        return self
-
-    async def __anext__(self) -> StreamEvent:
-        return await self._next_event()

@@ -39,6 +39,8 @@ class Capabilities:
         text_output: it can answer in text instead of sound.
         g711: it takes and gives mu-law at 8 kHz.
         interim_transcripts: it may say what it understands while the caller still speaks.
+        prompt_transcripts: what it understood comes when the caller pauses, every time: it is worth waiting for within
+            the budget of retrieval, where no listener is at work.
         connection_limit_s: how long a connection lasts at most; a successor is ready before.
     """
 
@@ -50,6 +52,7 @@ class Capabilities:
     text_output: bool
     g711: bool
     interim_transcripts: bool
+    prompt_transcripts: bool = False
     connection_limit_s: float = math.inf
 
 
@@ -83,9 +86,14 @@ class SessionSetup:
 
 @dataclass(frozen=True, slots=True)
 class AudioDelta:
-    """Sound of the running response: mu-law at 8 kHz, already resampled."""
+    """Sound of the running response: mu-law at 8 kHz, already resampled.
+
+    Attributes:
+        at_ms: where it begins in all the sound of this stream, for one that wants to be told how much of it was heard.
+    """
 
     mulaw: bytes
+    at_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

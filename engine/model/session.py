@@ -115,7 +115,7 @@ class _Session:
                 self._plan()
                 await self._stream.send_tool_result(message)
             case ReportHeard():
-                await self._stream.report_heard(message)
+                await self._stream.report_heard(self._voice.placed(message))
 
     def _asked(self) -> None:
         self._voice.asked()
@@ -138,8 +138,8 @@ class _Session:
 
     async def _on_event(self, event: StreamEvent) -> None:
         match event:
-            case AudioDelta(mulaw):
-                await self._on_audio(mulaw)
+            case AudioDelta():
+                await self._on_audio(event)
             case TranscriptDelta(delta):
                 if self._voice.is_heard:
                     stop_if(self._bounds.text(delta))
@@ -169,16 +169,16 @@ class _Session:
                     self._owed.understood(event.text)
                 await self._inbox.send(event)
 
-    async def _on_audio(self, mulaw: bytes) -> None:
-        if not mulaw or not self._voice.is_heard:
+    async def _on_audio(self, audio: AudioDelta) -> None:
+        if not audio.mulaw or not self._voice.is_heard:
             return
         now = trio.current_time()
         self._liveness.sound(now)
-        stop_if(self._bounds.sound(mulaw))
+        stop_if(self._bounds.sound(audio.mulaw))
         if self._voice.begins:
             self._owed.paid()
             self._plan()
-        await self._voice.sound(mulaw, now)
+        await self._voice.sound(audio, now)
 
     async def _on_interrupted(self, now: float) -> None:
         by_us = self._turn_id is not None or self._voice.is_interrupted_by_us(now)

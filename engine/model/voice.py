@@ -9,7 +9,9 @@ pause (a tool, a long silence in which the caller was kept company) is a respons
 """
 
 import math
+from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum, auto
 
 import trio
@@ -22,11 +24,14 @@ from engine.messages import (
     FloorEvent,
     PlayAudio,
     PlayoutCommand,
+    ReportHeard,
     ResponseFinished,
     ResponseInterrupted,
     ResponseStarted,
 )
+from engine.model.provider import AudioDelta
 
+_PLACES_KEPT = 32  # responses; one that is cut is among the newest few
 _LATE_S = 1.0  # after asking again, an interruption of the first try may still be on its way for so long
 
 
@@ -50,6 +55,7 @@ class Voice:
         self._playout = playout
         self._next_generation = next_generation
         self._heard = _Heard.YES
+        self._places: deque[tuple[int, float | None]] = deque(maxlen=_PLACES_KEPT)  # where each generation began
         self._generation: int | None = None  # of the response whose turn has not ended
         self._ended = False  # all of that response has been passed on
         self._paused = False  # it waits for a tool: what it says then is a response of its own
@@ -109,15 +115,22 @@ class Voice:
         """Whether an interruption that comes now is that of a first try, because the same was asked once more."""
         return self._asked_again and now <= self._ours_until
 
-    async def sound(self, mulaw: bytes, now: float) -> None:
+    async def sound(self, audio: AudioDelta, now: float) -> None:
         """More sound, where ``is_heard``. A late piece after the end is a response of its own: it is heard."""
         if self._generation is None or self._ended:
             self._generation = self._next_generation()
+            self._places.append((self._generation, audio.at_ms))
             self._ended = self._paused = self._stale = False
             if not self._asked_again:  # else it may be the first try's, and be interrupted in a moment
                 self._ours_until = -math.inf
             await self._inbox.send(ResponseStarted(self._generation, now))
-        await self._playout.send(PlayAudio(self._generation, mulaw))
+        await self._playout.send(PlayAudio(self._generation, audio.mulaw))
+
+    def placed(self, heard: ReportHeard) -> ReportHeard:
+        """The same, with where the stream said that it began; without, where it is of another session."""
+        return replace(
+            heard, at_ms=next((at for generation, at in self._places if generation == heard.generation), None)
+        )
 
     async def text(self, delta: str) -> None:
         """More text, where ``is_heard``."""
