@@ -14,7 +14,9 @@ from engine.audio import g711
 from engine.errors import ConfigurationError, MisuseError
 from engine.fallback.script import Say
 from engine.fallback.steps import Line
-from engine.tenants.tenant import Tenant
+from engine.log import get_logger
+from engine.tenants.tenant import Script, Tenant
+from engine.voice.languages import check_language, primary, supported
 
 BYTES_PER_SECOND = 8000
 
@@ -25,6 +27,13 @@ _TONE_EDGE_S = 0.01  # faded in and out: an abrupt edge clicks
 
 # Without these the script could not do what it announces. The others may be blank: then they are left out.
 _MAY_BE_BLANK = frozenset({"offer_person", "back", "filler"})
+
+_OUR_LANGUAGE = "en-US"
+_OUR_LINES = frozenset(
+    line for lines in Script().model_dump().values() for line in ([lines] if isinstance(lines, str) else lines)
+)
+
+log = get_logger("fallback.prompts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +89,7 @@ def line_text(tenant: Tenant, say: Say) -> str:
 class LineCache(Protocol):
     """Where rendered lines come from: ``voice.cache.VoiceCache``."""
 
-    def mulaw(self, text: str) -> bytes:
+    def mulaw(self, text: str, *, language: str = "en-US") -> bytes:
         """Mu-law at 8 kHz; slow."""
 
 
@@ -108,7 +117,7 @@ class PromptLibrary:
         Raises:
             ConfigurationError: a line is blank that may not be, or cannot be spoken.
         """
-        wording = (tenant.greeting, tenant.script, tuple(tool.filler for tool in tenant.tools))
+        wording = (tenant.language, tenant.greeting, tenant.script, tuple(tool.filler for tool in tenant.tools))
         held = self._prepared.get(tenant.id)
         if held is None or held[0] != wording:
             self._prepared[tenant.id] = (wording, self._render(tenant))
@@ -131,6 +140,11 @@ class PromptLibrary:
 
     def _render(self, tenant: Tenant) -> Prompts:
         script = tenant.script
+        try:
+            check_language(tenant.language)
+        except ConfigurationError as error:
+            # No document like that is taken in, but one may be there; an English voice is better than none.
+            log.warning("a tenant's prompts are said in English", tenant_id=tenant.id, detail=str(error))
         if not script.company:
             raise ConfigurationError(f"tenant {tenant.id}: script.company needs at least one line")
         lines = {name: self._line(tenant, name, getattr(script, name)) for name in _single_lines()}
@@ -148,9 +162,15 @@ class PromptLibrary:
         if not text.strip() and name not in _MAY_BE_BLANK:
             raise ConfigurationError(f"tenant {tenant.id}: {name} is blank; write what the caller shall hear")
         try:
-            return self._cache.mulaw(text)
+            return self._cache.mulaw(text, language=_language_of(tenant, text))
         except ConfigurationError as error:
             raise ConfigurationError(f"tenant {tenant.id}: {name}: {error}") from error
+
+
+def _language_of(tenant: Tenant, text: str) -> str:
+    """A line that the document leaves as it is is English, whatever the tenant speaks."""
+    is_ours = text in _OUR_LINES and text != tenant.greeting
+    return _OUR_LANGUAGE if is_ours or primary(tenant.language) not in supported() else tenant.language
 
 
 def make_tone() -> bytes:

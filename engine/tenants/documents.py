@@ -19,6 +19,7 @@ from engine.tenants.endpoints import check_endpoint
 from engine.tenants.hours import read_week
 from engine.tenants.schema import check_schema
 from engine.tenants.tenant import Tenant
+from engine.voice.languages import check_language
 
 SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -87,6 +88,10 @@ def _check_meaning(tenant: Tenant, origin: str) -> None:
     except (KeyError, ValueError, OSError):
         cure = "write a name like America/New_York (on a machine without time zones, install tzdata)"
         raise ConfigurationError(f"{origin}: timezone: {tenant.timezone!r} is not known; {cure}") from None
+    try:
+        check_language(tenant.language)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{origin}: language: {error}") from None
     try:
         read_week(tenant.hours)
         for index, tool in enumerate(tenant.tools):

@@ -13,19 +13,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from engine.errors import ConfigurationError
+from engine.voice.languages import ENGLISH, primary
 from engine.voice.offline import OfflineVoice, fingerprint
+from engine.voice.speakers import Speaker, Voice, speaker
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
-
-
-class Voice(Protocol):
-    """What the cache asks of a voice."""
-
-    def render_mulaw(self, text: str, pitch: float = 1.0) -> bytes:
-        """Mu-law at 8 kHz."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,33 +45,34 @@ class VoiceCache:
 
         Args:
             directory: made when the first line is kept.
-            load: called once, and only when a line is missing.
-            voice_name: everything beside text and pitch that decides the sound; the offline voice's by default.
+            load: the English voice; called once, and only when a line is missing.
+            voice_name: everything beside text and pitch that decides its sound; the offline voice's by default.
         """
         self._directory = directory
-        self._load = load
-        self._voice_name = fingerprint() if voice_name is None else voice_name
-        self._voice: Voice | None = None
+        self._english = Speaker(fingerprint() if voice_name is None else voice_name, load)
+        self._voices: dict[str, Voice] = {}  # by the speaker's name
         self._lock = threading.Lock()
         self._read = self._rendered = self._repaired = 0
 
-    def mulaw(self, text: str, *, pitch: float = 1.0) -> bytes:
+    def mulaw(self, text: str, *, pitch: float = 1.0, language: str = "en-US") -> bytes:
         """The spoken text as mu-law at 8 kHz; blank text is no sound.
 
         Raises:
-            ConfigurationError: the voice cannot say it, or the directory cannot be written.
+            ConfigurationError: nobody speaks the language, the voice cannot say the text, or the directory cannot be
+                written.
         """
         if not text.strip():
             return b""
-        path = self._path(text, pitch)
+        who = self._english if primary(language) == ENGLISH else speaker(language)
+        path = self._path(who.name, text, pitch)
         with self._lock:
             kept = self._find(path)
             if kept is not None:
                 self._read += 1
                 return kept
-            if self._voice is None:
-                self._voice = self._load()
-            sound = self._voice.render_mulaw(text, pitch)
+            if who.name not in self._voices:
+                self._voices[who.name] = who.load()
+            sound = self._voices[who.name].render_mulaw(text, pitch)
             self._keep(path, sound)
             self._rendered += 1
             return sound
@@ -86,8 +81,8 @@ class VoiceCache:
         """What was read and what had to be rendered."""
         return CacheStatistics(self._read, self._rendered, self._repaired)
 
-    def _path(self, text: str, pitch: float) -> Path:
-        key = "\0".join((self._voice_name, f"{pitch:.4f}", text))
+    def _path(self, voice_name: str, text: str, pitch: float) -> Path:
+        key = "\0".join((voice_name, f"{pitch:.4f}", text))
         return self._directory / f"{hashlib.sha256(key.encode()).hexdigest()}.line"
 
     def _find(self, path: Path) -> bytes | None:

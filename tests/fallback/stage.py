@@ -40,7 +40,7 @@ class SpellingVoice:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def mulaw(self, text: str) -> bytes:
+    def mulaw(self, text: str, *, language: str = "en-US") -> bytes:
         self.asked.append(text)
         return b"".join(letter.encode() * 400 for letter in text)
 

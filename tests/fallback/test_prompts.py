@@ -11,6 +11,7 @@ from engine.fallback.prompts import PromptLibrary, line_text, make_tone
 from engine.fallback.script import Say
 from engine.fallback.steps import Line
 from engine.tenants.tenant import Script, Tenant
+from engine.voice import languages
 from engine.voice.cache import VoiceCache
 from tests.fallback.stage import DENTIST, SpellingVoice, prompts_for
 
@@ -91,7 +92,7 @@ def test_line_that_must_be_said_may_not_be_blank(lines: dict[str, object]) -> No
 
 def test_line_that_cannot_be_spoken_is_named_with_its_tenant() -> None:
     class Tongueless:
-        def mulaw(self, text: str) -> bytes:
+        def mulaw(self, text: str, *, language: str = "en-US") -> bytes:
             raise ConfigurationError("cannot say it")
 
     with pytest.raises(ConfigurationError, match=r"tenant dentist: .*cannot say it"):
@@ -116,3 +117,57 @@ def test_default_script_is_spoken_by_the_voice_that_is_shipped(tmp_path: Path) -
     again = VoiceCache(tmp_path)
     PromptLibrary(again).prepare(DENTIST)
     assert again.statistics().rendered == 0
+
+
+class Polyglot:
+    """Remembers in which language it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: dict[str, str] = {}
+
+    def mulaw(self, text: str, *, language: str = "en-US") -> bytes:
+        self.asked[text] = language
+        return text.encode()
+
+
+GERMAN = DENTIST.model_copy(
+    update={
+        "language": "de-AT",
+        "greeting": "Grüß Gott.",
+        "script": DENTIST.script.model_copy(update={"goodbye": "Auf Wiederhören."}),
+    }
+)
+
+
+def test_a_tenants_own_lines_are_said_in_its_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(languages, "pico_version", lambda: "0.1.1")
+    voice = Polyglot()
+    PromptLibrary(voice).prepare(GERMAN)
+    assert (voice.asked["Grüß Gott."], voice.asked["Auf Wiederhören."]) == ("de-AT", "de-AT")
+
+
+def test_lines_that_a_document_leaves_as_they_are_are_said_in_english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(languages, "pico_version", lambda: "0.1.1")
+    voice = Polyglot()
+    PromptLibrary(voice).prepare(GERMAN)
+    assert voice.asked[Script().offer] == "en-US"
+    assert voice.asked[Script().company[0]] == "en-US"
+
+
+def test_another_language_is_rendered_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(languages, "pico_version", lambda: "0.1.1")
+    voice = Polyglot()
+    library = PromptLibrary(voice)
+    library.prepare(GERMAN)
+    voice.asked.clear()
+    library.prepare(GERMAN)
+    assert voice.asked == {}
+    library.prepare(GERMAN.model_copy(update={"language": "it-IT"}))
+    assert voice.asked["Auf Wiederhören."] == "it-IT"
+
+
+def test_a_tenant_whose_language_nobody_speaks_keeps_the_english_voice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(languages, "pico_version", lambda: None)
+    voice = Polyglot()
+    PromptLibrary(voice).prepare(GERMAN)
+    assert set(voice.asked.values()) == {"en-US"}

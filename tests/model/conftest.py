@@ -12,7 +12,10 @@ from engine.model.gemini_live import GeminiLiveProvider
 from engine.model.gemini_stream import GeminiStream
 from engine.model.provider import SessionSetup
 from engine.model.setup import prepare
+from engine.sim.elevenlabs import SimElevenLabs
+from engine.sim.moods import Mood, Rule
 from tests.model.fake_gemini import TENANT, FakeGemini
+from tests.model.own_voice import VOICE_ID, Make, connected
 from tests.model.running import Running, run_over
 
 Run = Callable[[], AbstractAsyncContextManager[Running]]
@@ -66,3 +69,15 @@ def running(open_session: Open) -> Run:
             yield session
 
     return run
+
+
+@pytest.fixture
+def make(monkeypatch: pytest.MonkeyPatch, nursery: trio.Nursery) -> Make:
+    """Makes a simulated voice that misbehaves by these moods, at which every connection from then on ends."""
+
+    def simulated(*moods: Mood, **manner: Any) -> SimElevenLabs:
+        voice = SimElevenLabs(voices=[VOICE_ID], rules=[Rule(mood) for mood in moods], **manner)
+        connected(monkeypatch, nursery, voice)
+        return voice
+
+    return simulated

@@ -46,6 +46,10 @@ def test_a_folder_is_read_in_order_and_other_files_are_left_alone(tmp_path: Path
         (("id: acme", "id: Acme Inc"), "id: 'Acme Inc': "),
         (("Europe/Berlin", "Berlin"), "timezone: 'Berlin' is not known; write a name like"),
         (("Europe/Berlin", "../etc/passwd"), "timezone: '../etc/passwd' is not known"),
+        (
+            ("name: Acme", "name: Acme\nlanguage: nl-NL"),
+            "language: there is no voice for the fallback script in 'nl-NL'",
+        ),
         (("name: Acme", "name: Acme\nname: Bcme"), "'name' is named twice; remove one"),
         (("name: Acme", "name: [Acme"), "is neither YAML nor JSON"),
         (("name: Acme", "name: !!python/object:os.system x"), "is neither YAML nor JSON"),

@@ -8,7 +8,8 @@ import pytest
 import trio
 
 from engine.errors import ConfigurationError
-from engine.voice.cache import CacheStatistics, Voice, VoiceCache
+from engine.voice.cache import CacheStatistics, VoiceCache
+from engine.voice.speakers import Voice
 
 
 class CountingVoice:
