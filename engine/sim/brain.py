@@ -13,8 +13,6 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from engine.sim.gemini_rules import Said, ToolAnswer
-
 _FENCE = re.compile(r"^\s*(\[[^\]]*\]|`{3,}\S*|~{3,}|<[^>]*>|<{2,}.*|>{2,}|[-=*]{3,}.*)\s*$")
 _LABEL = re.compile(r"^\s*(\(?\[?\d+[\].):]*\s*)?(source\s*:.*|.*:)\s*$", re.IGNORECASE)
 _BULLET = re.compile(r"^\s*(\[[^\]]*\]\s*|\(?\d+[.)]\s+|[-*•]\s+)+")
@@ -30,6 +28,24 @@ UNKNOWN = "I'm sorry, I don't have that written down. Shall I take a message?"
 UNHEARD = "I'm sorry, I didn't catch that. Could you say it again?"
 HELLO = "I'm here. How can I help?"
 _LONGEST_ANSWER = 240  # characters: a receptionist speaks briefly
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One turn of the conversation; ``role`` is ``user`` or ``model``."""
+
+    role: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAnswer:
+    """A function's result. ``scheduling`` is empty where none was given."""
+
+    call_id: str
+    name: str
+    response: Mapping[str, Any]
+    scheduling: str = ""
 
 
 @dataclass(frozen=True, slots=True)

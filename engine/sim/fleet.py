@@ -176,6 +176,7 @@ async def open_fleet(
             "gemini_url": await peers.start(model.serve),
             "gemini_transcribe_url": await peers.start(ear.serve),
             "embeddings": "offline",
+            "local_model": "false",
             **settings,
         }
         await peers.start(plane.run)

@@ -15,15 +15,15 @@ from urllib.parse import parse_qs, urlsplit
 import trio
 from trio_websocket import ConnectionClosed, WebSocketRequest, wrap_server_stream
 
-from engine.sim.brain import Brain
+from engine.sim.brain import Brain, Said
 from engine.sim.ear import Ear
-from engine.sim.gemini_answer import Manner, SomeMood, Voice
-from engine.sim.gemini_link import NO_CODE, LatePongs, Link, listen, reset
-from engine.sim.gemini_record import Fault, Moment, Saved, SessionRecord
-from engine.sim.gemini_rules import Said
+from engine.sim.gemini_record import Saved, SessionRecord
 from engine.sim.gemini_schema import Refusal
 from engine.sim.gemini_session import run_session
-from engine.sim.moods import MoodSchedule, Refuse, Rule, SlowPongs
+from engine.sim.link import NO_CODE, LatePongs, Link, listen, reset
+from engine.sim.manner import Manner, Voice
+from engine.sim.model_record import Fault, Moment
+from engine.sim.moods import MoodSchedule, Refuse, Rule, SlowPongs, SomeMood
 from engine.sim.tones import ToneVoice
 
 PATH = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"

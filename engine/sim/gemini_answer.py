@@ -1,39 +1,15 @@
 """What an answer of a simulated model is made of: its manner, what it needs of its session, and how far it has come."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
-import numpy as np
 import trio
-from numpy.typing import NDArray
 
-from engine.sim.brain import Brain, HeardTurn, ToolWish
-from engine.sim.gemini_link import Link
-from engine.sim.gemini_record import Spoken
-from engine.sim.gemini_rules import ToolAnswer
-from engine.sim.moods import Mood
-
-Voice = Callable[[str], Awaitable[NDArray[np.int16]]]
-SomeMood = TypeVar("SomeMood", bound=Mood)
-
-
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """How a model speaks.
-
-    Attributes:
-        voice: text -> 16 bit at 24 kHz.
-        pace: times real time at which audio is sent.
-        think_s: from the commit to the first audio.
-        chunk_ms: audio per message.
-    """
-
-    brain: Brain
-    voice: Voice
-    pace: float = 3.0
-    think_s: float = 0.25
-    chunk_ms: int = 40
+from engine.sim.brain import HeardTurn, ToolAnswer, ToolWish
+from engine.sim.link import Link
+from engine.sim.model_record import Spoken
+from engine.sim.moods import Cut, SomeMood
 
 
 class Stage(Protocol):
@@ -66,7 +42,11 @@ class Stage(Protocol):
 
 @dataclass(slots=True)
 class Answer:
-    """An answer under way. ``pending``: calls that have no answer yet; ``answered`` wakes whoever waits for them."""
+    """An answer under way.
+
+    ``pending``: calls that have no answer yet; ``answered`` wakes whoever waits for them. ``cut``: it is to end in
+    mid-sentence, and no sentence has come yet.
+    """
 
     turn: HeardTurn
     spoken: Spoken
@@ -74,6 +54,7 @@ class Answer:
     pending: set[str] = field(default_factory=set)
     answers: list[ToolAnswer] = field(default_factory=list)
     answered: trio.Event = field(default_factory=trio.Event)
+    cut: Cut | None = None
 
     def take(self, answer: ToolAnswer) -> bool:
         """Whether this answer was waited for."""

@@ -13,6 +13,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from engine.sim.brain import Said, ToolAnswer
 from engine.sim.gemini_schema import Refusal, read_fields
 
 _THINKERS = {"models/gemini-3.8-live-extended-thinking"}
@@ -82,29 +83,11 @@ class AudioStreamEnd:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """One turn of the conversation; ``role`` is ``user`` or ``model``."""
-
-    role: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class ContentIn:
     """``clientContent``: appended to the history; ``complete`` asks for an answer (or ends the seeding)."""
 
     turns: tuple[Said, ...]
     complete: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ToolAnswer:
-    """One function response. ``scheduling`` is empty where none was given."""
-
-    call_id: str
-    name: str
-    response: Mapping[str, Any]
-    scheduling: str = ""
 
 
 @dataclass(frozen=True, slots=True)

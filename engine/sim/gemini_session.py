@@ -9,10 +9,9 @@ import trio
 from numpy.typing import NDArray
 
 from engine.sim import gemini_frames as frames
-from engine.sim.brain import HeardTurn
+from engine.sim.brain import HeardTurn, Said
 from engine.sim.gemini_answer import Answer
-from engine.sim.gemini_link import Link
-from engine.sim.gemini_record import Commit, Note, SessionRecord, Spoken
+from engine.sim.gemini_record import SessionRecord
 from engine.sim.gemini_rules import (
     ActivityEnd,
     ActivityStart,
@@ -21,7 +20,6 @@ from engine.sim.gemini_rules import (
     ClientMessage,
     ContentIn,
     ContextUpdate,
-    Said,
     Setup,
     TextIn,
     ToolAnswers,
@@ -32,8 +30,10 @@ from engine.sim.gemini_schema import Refusal
 from engine.sim.gemini_speech import give
 from engine.sim.gemini_stage import House, OpenStage
 from engine.sim.gemini_vad import EnergyDetector
-from engine.sim.gemini_words import Activity, Scribe
-from engine.sim.moods import LosesToolResult, PhantomInterrupted, Refuse, Unanswered
+from engine.sim.link import Link
+from engine.sim.model_record import Commit, Note, Spoken
+from engine.sim.moods import GoAway, GoAwayInSpeech, LosesToolResult, PhantomInterrupted, Refuse, Unanswered
+from engine.sim.scribe import Activity, Scribe
 
 _EAR_RATE = 16000
 _INTERIM_S = 0.3  # at most one interim transcript in this time
@@ -155,6 +155,8 @@ class Reader:
         activity = self._activity = self._scribe.begin()
         if self._stage.setup.interrupts:
             await self._interrupt()
+        if (going := self._stage.mood(GoAwayInSpeech, ahead=1)) is not None:
+            self._stage.go_away_soon(GoAway(going.time_left_s), going.after_s)
         if self._stage.mood(PhantomInterrupted, ahead=1) is not None:
             await self._stage.link.send(frames.interrupted())
             await self._stage.link.send(frames.interrupted_turn_complete())

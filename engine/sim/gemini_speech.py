@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from engine.sim import gemini_frames as frames
 from engine.sim.brain import Reply
-from engine.sim.gemini_answer import Answer, Manner, Stage
+from engine.sim.gemini_answer import Answer, Stage
 from engine.sim.gemini_tool_calls import call_strangely, call_tools
+from engine.sim.manner import Manner
 from engine.sim.moods import Cut, Garbled, PhantomMidway, Runaway, Slow, Stalls, TextOnly
 
 _MOST_ROUNDS = 5  # tool calls one after the other in one turn; the service warns of models that never stop
@@ -70,7 +71,7 @@ async def _speak(reply: Reply, answer: Answer, stage: Stage, manner: Manner, *, 
     Raises:
         _BrokenOffError: in the middle of it, in that mood.
     """
-    cut = stage.mood(Cut)
+    cut = answer.cut = answer.cut or stage.mood(Cut)
     if cut is not None and cut.after_ms == 0:
         await stage.end(cut.code, cut.reason)
     if reply.text and (written := stage.mood(TextOnly)) is not None:

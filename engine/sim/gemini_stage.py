@@ -6,15 +6,16 @@ from typing import Any, Protocol
 import trio
 
 from engine.sim import gemini_frames as frames
-from engine.sim.brain import ToolWish
+from engine.sim.brain import Said, ToolWish
 from engine.sim.ear import Ear
-from engine.sim.gemini_answer import Manner, SomeMood
 from engine.sim.gemini_conduct import Conduct
-from engine.sim.gemini_link import NO_CODE, Link
-from engine.sim.gemini_record import Saved, SessionRecord, Spoken
-from engine.sim.gemini_rules import Said, Setup
+from engine.sim.gemini_record import Saved, SessionRecord
+from engine.sim.gemini_rules import Setup
 from engine.sim.gemini_schema import Refusal
-from engine.sim.moods import Cut, Deaf, GoAway, Silent
+from engine.sim.link import NO_CODE, Link
+from engine.sim.manner import Manner
+from engine.sim.model_record import Spoken
+from engine.sim.moods import Cut, Deaf, GoAway, Silent, SomeMood
 
 _TOKENS_PER_S = 25  # of audio, either way
 _TOKENS_PER_WORD = 1.4
@@ -147,6 +148,10 @@ class OpenStage:
         if (silent := self.mood(Silent)) is not None:
             self._silent_turns = float("inf") if silent.turns is None else silent.turns
 
+    def go_away_soon(self, mood: GoAway, after_s: float) -> None:
+        """Say so in a while."""
+        self.nursery.start_soon(self._go_away, mood, after_s)
+
     @property
     def silent(self) -> bool:
         """Whether nothing is said at all."""
@@ -157,7 +162,9 @@ class OpenStage:
         self._silent_turns, was_silent = max(0.0, self._silent_turns - 1), self.silent
         return was_silent
 
-    async def _go_away(self, mood: GoAway) -> None:
+    async def _go_away(self, mood: GoAway, after_s: float = 0.0) -> None:
+        if after_s:
+            await trio.sleep(after_s)
         self.note("go_away", str(mood.time_left_s))
         await self.link.send(frames.go_away(mood.time_left_s))
         await trio.sleep(mood.time_left_s if mood.closes_after_s is None else mood.closes_after_s)

@@ -6,9 +6,8 @@ from typing import Any
 import trio
 
 from engine.sim import gemini_frames as frames
-from engine.sim.brain import ToolWish
+from engine.sim.brain import ToolAnswer, ToolWish
 from engine.sim.gemini_answer import Answer, Stage
-from engine.sim.gemini_rules import ToolAnswer
 from engine.sim.moods import DoubleToolCall, InvalidArguments, UnknownTool
 
 

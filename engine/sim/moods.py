@@ -3,10 +3,12 @@
 | it fails                 | moods                                                                          |
 |--------------------------|--------------------------------------------------------------------------------|
 | to open, or to stay open | ``Refuse``, ``Cut``, ``GoAway``, ``QUOTA_AT_START``, ``QUOTA_MIDWAY``          |
+|                          | ``GoAwayInSpeech``                                                             |
 | to say anything          | ``Slow``, ``Silent``, ``Deaf``, ``Unanswered``, ``TextOnly``, ``Stalls``       |
 | to stop                  | ``Runaway``                                                                    |
 | to make sense            | ``Garbled``, ``PhantomInterrupted``, ``PhantomMidway``                         |
 |                          | ``UnknownTool``, ``InvalidArguments``                                          |
+| to write down            | ``Untranscribed``                                                              |
 | to keep count            | ``DoubleToolCall``, ``LosesToolResult``                                        |
 | to answer pings in time  | ``SlowPongs``                                                                  |
 
@@ -99,6 +101,14 @@ class GoAway:
 
 
 @dataclass(frozen=True, slots=True)
+class GoAwayInSpeech:
+    """As ``GoAway``, said while the caller speaks, so long after they have begun the turn."""
+
+    time_left_s: float = 50.0
+    after_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class DoubleToolCall:
     """A tool call comes twice: again with its id, under a new id, or also as a part of the model's turn.
 
@@ -136,6 +146,13 @@ class InvalidArguments:
 @dataclass(frozen=True, slots=True)
 class Unanswered:
     """The turn is transcribed and then never answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Untranscribed:
+    """What the caller says next is not written down; ``tells``: the service says so. OpenAI's, where it is optional."""
+
+    tells: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,10 +208,12 @@ Mood: TypeAlias = (
     Refuse
     | Cut
     | GoAway
+    | GoAwayInSpeech
     | Slow
     | Silent
     | Deaf
     | Unanswered
+    | Untranscribed
     | TextOnly
     | Stalls
     | Runaway

@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 import h11
 import trio
 
-from engine.sim.gemini_link import listen, reset
+from engine.sim.link import listen, reset
 from engine.sim.tool_moods import (
     Drops,
     Fails,

@@ -1,7 +1,8 @@
 """The engine, its callers and its model in one process, over real sockets on the loopback interface.
 
-    sim.caller ══ HTTP, Media Streams ══ gateway ══ Gemini Live ══ sim.gemini
-    carrier REST stub ◄── REST ──────────┘
+    sim.caller ══ HTTP, Media Streams ══ gateway ══ Gemini Live ══════ sim.gemini
+    carrier REST stub ◄── REST ──────────┘     ├═══ OpenAI Realtime ══ sim.openai
+                                               └═══ ElevenLabs ═══════ sim.elevenlabs
 
 Demo and tests build their worlds here. Under trio's autojump clock a world runs as fast as the machine can.
 """
@@ -24,10 +25,13 @@ from engine.server.keeping import Keeping, keep_in_memory
 from engine.sim.caller import CallOptions, place_call
 from engine.sim.carrier_rest import CarrierRest
 from engine.sim.carrier_web import CarrierAccount
+from engine.sim.elevenlabs import SimElevenLabs
 from engine.sim.gemini import SimGemini
 from engine.sim.network import NullNetwork, Route
+from engine.sim.openai import SimOpenAI
 from engine.sim.report import PhoneReport
 from engine.sim.scenario import Moment
+from engine.speech.interface import Speech
 from engine.telephony.plane import MediaPlane
 from engine.tenants.tenant import Tenant
 
@@ -45,7 +49,9 @@ class World:
     """A running world.
 
     Attributes:
-        model: the speaking one.
+        model: the speaking one of Gemini's.
+        openai: the speaking one of OpenAI's, if there is one.
+        elevenlabs: the voice beside that, if there is one.
         ear: the transcribe model that the listener uses.
         plane: drives the phones; the gateway has one of its own.
     """
@@ -54,6 +60,8 @@ class World:
     composed: Composed
     serving: Serving
     model: SimGemini
+    openai: SimOpenAI | None
+    elevenlabs: SimElevenLabs | None
     ear: SimGemini
     rest: CarrierRest
     account: CarrierAccount
@@ -91,6 +99,9 @@ async def open_world(
     data_dir: Path,
     tenants: Sequence[Tenant],
     model: SimGemini,
+    openai: SimOpenAI | None = None,
+    elevenlabs: SimElevenLabs | None = None,
+    speech: Speech | None = None,
     keep: Keep | None = None,
     observe: Callable[[str, CallMoment], None] | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -100,6 +111,9 @@ async def open_world(
 
     Args:
         data_dir: of the gateway; rendered speech is found there again.
+        openai: without it no such model is configured.
+        elevenlabs: without it no voice beside that.
+        speech: of the local model; without it there is none, unless ``local_model`` is set.
         keep: where the gateway keeps things; in memory by default, calls in ``data_dir/calls``.
         now: the gateway's wall clock.
         settings: more of them, or others.
@@ -117,6 +131,11 @@ async def open_world(
         # The transcribe model is a server of its own, so that moods and sessions of the speaking one stay countable.
         ear = SimGemini(ear=model.ear, brain=model.manner.brain)
         ear_url = await peers.start(ear.serve)
+        keys: dict[str, Any] = {"gemini_api_key": API_KEY, "gemini_url": model_url, "gemini_transcribe_url": ear_url}
+        if openai is not None:
+            keys |= {"openai_api_key": API_KEY, "openai_url": await peers.start(openai.serve)}
+        if elevenlabs is not None:
+            keys |= {"elevenlabs_api_key": API_KEY, "elevenlabs_url": await peers.start(elevenlabs.serve)}
         rest_url = await peers.start(rest.serve)
         plane = MediaPlane()
         await peers.start(plane.run)
@@ -127,17 +146,16 @@ async def open_world(
                 "twilio_account_sid": ACCOUNT_SID,
                 "twilio_auth_token": AUTH_TOKEN,
                 "twilio_api_url": rest_url,
-                "gemini_api_key": API_KEY,
-                "gemini_url": model_url,
-                "gemini_transcribe_url": ear_url,
+                **keys,
                 "embeddings": "offline",
+                "local_model": False,
                 **settings,
             }
         )
         shutdown = trio.Event()
         async with (
             (keep or _in_memory)(told, tenants) as keeping,
-            open_gateway(told, keeping, observe=observe, now=now) as composed,
+            open_gateway(told, keeping, observe=observe, now=now, speech=speech) as composed,
             trio.open_nursery() as serving,
         ):
 
@@ -145,7 +163,7 @@ async def open_world(
                 await serve_gateway(composed.gateway, shutdown=shutdown, listener=listener, task_status=task_status)
 
             where: Serving = await serving.start(serve)
-            yield World(told, composed, where, model, ear, rest, account, plane, http, shutdown)
+            yield World(told, composed, where, model, openai, elevenlabs, ear, rest, account, plane, http, shutdown)
             serving.cancel_scope.cancel()
         peers.cancel_scope.cancel()
 

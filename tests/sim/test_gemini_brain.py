@@ -4,8 +4,18 @@ import pytest
 from engine.call.opening import greeting
 from engine.messages import Notes, NothingFound, Passage
 from engine.model.setup import notes_text
-from engine.sim.brain import HELLO, UNHEARD, UNKNOWN, EchoBrain, GroundedBrain, HeardTurn, ToolWish, best_passage
-from engine.sim.gemini_rules import Said, ToolAnswer
+from engine.sim.brain import (
+    HELLO,
+    UNHEARD,
+    UNKNOWN,
+    EchoBrain,
+    GroundedBrain,
+    HeardTurn,
+    Said,
+    ToolAnswer,
+    ToolWish,
+    best_passage,
+)
 from engine.tenants.tenant import Tenant
 
 BOOKING = ToolWish("book_appointment", {"day": "tomorrow", "time": "10:00"})

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from engine.model.provider import HistoryItem, SessionSetup
 from engine.model.setup import setup_fields
+from engine.sim.brain import Said, ToolAnswer
 from engine.sim.gemini_conduct import Conduct
 from engine.sim.gemini_rules import (
     ActivityEnd,
@@ -19,10 +20,8 @@ from engine.sim.gemini_rules import (
     AudioStreamEnd,
     ContentIn,
     ContextUpdate,
-    Said,
     Setup,
     TextIn,
-    ToolAnswer,
     ToolAnswers,
     read_message,
 )

@@ -7,8 +7,10 @@ import trio
 from trio.testing import MockClock
 
 from engine.sim.moods import (
+    Cut,
     DoubleToolCall,
     GoAway,
+    GoAwayInSpeech,
     InvalidArguments,
     LosesToolResult,
     PhantomMidway,
@@ -189,3 +191,25 @@ async def test_a_session_may_close_sooner_than_it_said(autojump_clock: MockClock
         began = trio.current_time()
         assert await client.closed_with() == 1011
         assert trio.current_time() - began == pytest.approx(5.0)
+
+
+async def test_a_session_may_be_told_to_go_while_it_listens(autojump_clock: MockClock) -> None:
+    sim = grounded(rules=[Rule(GoAwayInSpeech(4.0, after_s=0.5), turn=2)])
+    async with session(sim) as client:
+        await behaves(client)
+        began = trio.current_time()
+        await client.realtime(activityStart={})
+        assert "goAway" in (await client.until("goAway"))[-1]
+        assert trio.current_time() - began == pytest.approx(0.5)
+        assert await client.closed_with() == 1011
+        assert trio.current_time() - began == pytest.approx(4.5)
+
+
+async def test_a_cut_in_mid_sentence_waits_for_the_sentence_behind_a_tool_call(autojump_clock: MockClock) -> None:
+    sim = grounded(rules=[Rule(Cut(1011, after_ms=80), turn=1)])
+    async with session(sim, tools=TOOLS) as client:
+        await client.turn(BOOKING)
+        (call,) = await calls_of(client)
+        await answer(client, call)
+        assert await client.closed_with() == 1011
+        assert sim.sessions[0].spoken[-1].audio_ms == 80

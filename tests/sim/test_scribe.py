@@ -7,7 +7,7 @@ import trio.testing
 from engine.audio import g711
 from engine.audio.resample import Resampler
 from engine.sim.ear import PhraseEar
-from engine.sim.gemini_words import GOES_ON_WITHIN_S, Activity, Scribe
+from engine.sim.scribe import GOES_ON_WITHIN_S, Activity, Scribe
 from engine.voice.cache import VoiceCache
 from tests.calls import HOLD_ON, PARKING, WHITENING
 

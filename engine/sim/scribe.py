@@ -1,7 +1,8 @@
-"""What a transcribe session writes down: while somebody speaks, when they pause, and when they go on after a pause.
+"""What a simulated model writes down of its caller: while they speak, when they pause, when they go on after a pause.
 
-A flush (``audioStreamEnd``) ends the piece that was being said, often in the middle of a sentence. Whoever goes on soon
-goes on with the same sentence, so the next piece is understood together with the one before it.
+A flush (``audioStreamEnd``, or a pause that was detected) ends the piece that was being said, often in the middle of a
+sentence. Whoever goes on soon goes on with the same sentence, so the next piece is understood together with the one
+before it.
 """
 
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""The simulated model's end of one websocket: orderly sends, a close with a code, and the rude end of a TCP stream.
+"""A simulated model's end of one websocket: orderly sends, a close with a code, and the rude end of a TCP stream.
 
 Only the writer task touches the socket for messages, so whoever is speaking can be cancelled between two messages and
 never in the middle of one.
@@ -26,7 +26,7 @@ class Link:
         self._stream = stream
         self._closed_with: int | None = None
         # A rendezvous: whoever speaks is at most one message ahead of the socket, so a barge-in takes effect at once.
-        self._send, self._receive = trio.open_memory_channel[bytes | trio.Event](0)
+        self._send, self._receive = trio.open_memory_channel[bytes | str | trio.Event](0)
 
     async def run(self, connection: trio.CancelScope) -> None:
         """Write what is sent, until the connection ends; then cancel all that belongs to it."""
@@ -40,8 +40,8 @@ class Link:
             except ConnectionClosed:
                 connection.cancel()
 
-    async def send(self, message: bytes) -> None:
-        """Hand one message over, as a binary frame like the service's own; waits while the client does not take it."""
+    async def send(self, message: bytes | str) -> None:
+        """Hand one message over, as a binary or a text frame; waits while the client does not take it."""
         await self._send.send(message)
 
     async def flush(self) -> None:
