@@ -162,6 +162,7 @@ async def run(args: argparse.Namespace) -> dict[str, Any]:
                 "FRONTDESK_TWILIO_API_URL": rest_url,
                 "FRONTDESK_GEMINI_API_KEY": API_KEY,
                 "FRONTDESK_GEMINI_URL": model_url,
+                "FRONTDESK_LOCAL_MODEL": "false",
                 "FRONTDESK_GEMINI_TRANSCRIBE_MODEL": "gemini-3.5-transcribe-live" if args.listener else "off",
             }
             async with gateway(settings, data / "tenant.yaml") as process:

@@ -5,8 +5,9 @@
 One gateway, its callers and its model in one process, in real time. Some calls of one tenant talk all the time; beside
 them, one kind of trouble after the other from another tenant:
 
-    retriever, tool     an actor that spins: computes without end, with a checkpoint after each slice (--slice-ms), and
-                        heeds no deadline
+    retriever, tool,    an actor that spins: computes without end, with a checkpoint after each slice (--slice-ms), and
+    listener            heeds no deadline
+    hoard               one that takes a MiB of memory after the other, and keeps 256 of them
     keys, unknown,      one caller whose stream sends nothing but that, as fast as its socket takes it; where its line
     garbage, media,     is ended for it, it calls again at once
     large
@@ -28,7 +29,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -36,10 +36,9 @@ import trio
 
 from bench.flood import Flood, inputs
 from bench.load import CYCLE_S, QUESTION, SureEar, scenario
+from bench.spinning import NOISY_ID, SPINNING, Spinner, SpinningListener, SpinningSearch, SpinningTasks
 from engine import log
 from engine.config import Settings
-from engine.messages import Passage
-from engine.retrieval.search import Search
 from engine.server.keeping import Keeping, keep_in_memory
 from engine.server.loop_lag import resident_mib
 from engine.sim.brain import EchoBrain, HeardTurn, Reply, ToolWish
@@ -47,7 +46,6 @@ from engine.sim.gemini import SimGemini
 from engine.sim.report import PhoneReport
 from engine.sim.scenario import Clip
 from engine.sim.world import World, open_world
-from engine.store.follow_ups import FollowUp, FollowUps
 from engine.telephony.plane import PlaneStatistics
 from engine.tenants import examples
 from engine.tenants.tenant import Quotas, Tenant
@@ -55,66 +53,10 @@ from engine.voice.cache import VoiceCache
 
 WINDOW_S = 2.6  # 512 ticks of 5 ms, and a little
 WORST_RATIO = 1.5
-SPINNING = ("retriever", "tool")
 FLOODS = tuple(inputs(""))
 OTHERS = examples.load("harbor-dental").model_copy(update={"quotas": Quotas(concurrent_calls=500)})
-NOISY_ID, NOISY_NUMBER = "bad-neighbour", "+15550100666"
+NOISY_NUMBER = "+15550100666"
 MESSAGE = ToolWish("take_message", {"name": "Robin Lee", "message": "Call me.", "phone": "+15550100555"})
-
-
-@dataclass
-class Spinner:
-    """Computes in slices while ``loud``, and says for how long it has."""
-
-    slice_s: float
-    on: str = ""
-    loud: bool = False
-    spun_s: float = 0.0
-
-    async def spin(self, what: str) -> None:
-        """Until the trouble is over; shielded, as from an actor that heeds nothing."""
-        with trio.CancelScope(shield=True):
-            while self.on == what:
-                if not self.loud:
-                    await trio.sleep(0.02)
-                    continue
-                began = perf_counter()
-                while (now := perf_counter()) < began + self.slice_s:
-                    pass
-                self.spun_s += now - began
-                await trio.lowlevel.checkpoint()
-
-
-@dataclass(frozen=True)
-class SpinningSearch:
-    """A retriever's search that spins, for one tenant."""
-
-    inner: Search
-    spinner: Spinner
-
-    async def search(self, tenant_id: str, text: str, *, limit: int) -> list[Passage]:
-        """See ``Search``."""
-        if tenant_id == NOISY_ID:
-            await self.spinner.spin("retriever")
-        return await self.inner.search(tenant_id, text, limit=limit)
-
-
-@dataclass(frozen=True)
-class SpinningTasks:
-    """A tool's storage that spins, for one tenant."""
-
-    inner: FollowUps
-    spinner: Spinner
-
-    async def keep_follow_up(self, item: FollowUp) -> bool:
-        """See ``FollowUps``."""
-        if item.tenant_id == NOISY_ID and item.kind == "message":
-            await self.spinner.spin("tool")
-        return await self.inner.keep_follow_up(item)
-
-    async def follow_ups(self, tenant_id: str) -> list[FollowUp]:
-        """See ``FollowUps``."""
-        return await self.inner.follow_ups(tenant_id)
 
 
 class NoisyBrain(EchoBrain):
@@ -179,6 +121,8 @@ async def measure(world: World, clip: Clip, name: str, seconds: float, spinner: 
     before, spun = resident_mib() or 0.0, spinner.spun_s
     flood = Flood(name, world.account, world.settings.stream_url, NOISY_NUMBER) if name in FLOODS else None
     turns: dict[bool, list[PlaneStatistics]] = {False: [], True: []}
+    if name == "listener":  # of calls that begin from here on; services are made for good, so this is by force
+        object.__setattr__(world.composed.services, "listener", SpinningListener(spinner))
     async with trio.open_nursery() as trouble:
         if flood is not None:
             trouble.start_soon(flood.run, world.http)
@@ -194,6 +138,7 @@ async def measure(world: World, clip: Clip, name: str, seconds: float, spinner: 
                 await trio.sleep(WINDOW_S)
                 turns[loud].append(world.composed.gateway.plane.statistics())
         spinner.loud, spinner.on = False, ""
+        object.__setattr__(world.composed.services, "listener", None)
         trouble.cancel_scope.cancel()
     await trio.sleep(1.0)
     gc.collect()

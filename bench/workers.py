@@ -134,7 +134,7 @@ async def run_fault(
     left = 0
     while left < runs:
         with tempfile.TemporaryDirectory(prefix="frontdesk-bench-") as folder:
-            async with _open(Path(folder), cast, workers) as (fleet, calendar):
+            async with open_service(Path(folder), cast, workers) as (fleet, calendar):
                 while left < runs:
                     found += await run_once(fleet, calendar, cast, fault, calls=calls, seed=seed + left)
                     if log is not None:
@@ -148,7 +148,7 @@ async def run_fault(
 
 
 @asynccontextmanager
-async def _open(folder: Path, cast: Cast, workers: int) -> AsyncIterator[tuple[Fleet, ToolEndpoint]]:
+async def open_service(folder: Path, cast: Cast, workers: int) -> AsyncIterator[tuple[Fleet, ToolEndpoint]]:
     text = ToolSecrets(secret_key=SECRET_KEY).signing_text(TENANT.id)
     assert text is not None, "a process with a secret key signs for every tenant"
     calendar = ToolEndpoint(Verifier({TENANT.id: text}), answer=_book)

@@ -14,6 +14,7 @@
         +-- LineLost                the phone's websocket ended (hang-up, broken, half-open)
         +-- ModelLost               the model session cannot go on; the fallback takes the floor
         |   +-- ModelRefused        the provider would not open a session
+        |   |   +-- ModelBusy       it has no room for one more just now; nothing is wrong with it
         |   +-- ModelStalled        open, but silent past its deadline
         |   +-- ModelGarbled        open, but talking nonsense
         |   +-- ModelRunaway        open, but talking without end
@@ -159,6 +160,12 @@ class ModelRefused(ModelLost):
     """No session could be opened: connection refused, handshake refused, setup refused, or too slow."""
 
     kind = "refused"
+
+
+class ModelBusy(ModelRefused):
+    """No room for one more session just now (a local model's places, a quota): the next model is asked at once."""
+
+    kind = "busy"
 
 
 class ModelStalled(ModelLost):

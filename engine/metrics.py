@@ -5,7 +5,11 @@ one test process never mix. Per-frame figures are plain integers in each object'
 once, when the call ends.
 """
 
+from collections.abc import Callable, Iterator, Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 _SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 
@@ -31,6 +35,12 @@ class Metrics:
         self.model_lost = Counter(
             "frontdesk_model_lost", "Model sessions lost, by kind", ["provider", "kind"], registry=r
         )
+        self.circuit_open = Gauge(
+            "frontdesk_circuit_open", "1 while a model fails for everyone and is passed over", ["provider"], registry=r
+        )
+        self.circuit_openings = Counter(
+            "frontdesk_circuit_openings", "Times a model began to fail for everyone", ["provider"], registry=r
+        )
         self.turns = Counter("frontdesk_turns", "Turns committed, by retrieval outcome", ["retrieval"], registry=r)
         self.tools = Counter("frontdesk_tools", "Tool calls answered", ["effect", "status"], registry=r)
         self.response = Histogram(
@@ -46,6 +56,10 @@ class Metrics:
         )
         self.crashes = Counter("frontdesk_crashes", "Exceptions nobody foresaw, by place", ["place"], registry=r)
 
+    def watch_store(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        """From now on tell what the store counts by itself, by what it survived; asked whenever somebody looks."""
+        self.registry.register(_StoreCounts(counts))
+
     @staticmethod
     def total(counter: Counter) -> float:
         """A counter's sum over all its labels."""
@@ -54,3 +68,14 @@ class Metrics:
     def exposition(self) -> bytes:
         """The text format that ``GET /metrics`` serves."""
         return generate_latest(self.registry)
+
+
+class _StoreCounts(Collector):
+    def __init__(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        family = CounterMetricFamily("frontdesk_store", "What the store has survived, by what it was", labels=["what"])
+        for what, count in self._counts().items():
+            family.add_metric([what], count)
+        yield family

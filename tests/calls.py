@@ -1,8 +1,8 @@
 """Whole calls under virtual time: a world with real speech, and a call that is checked for what it leaves."""
 
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,21 @@ from numpy.typing import NDArray
 from engine.audio import g711
 from engine.audio.resample import Resampler
 from engine.call.record import Moment as CallMoment
+from engine.errors import ModelBusy, ModelLost, ModelRefused
 from engine.fallback.prompts import Prompts
 from engine.server.keeping import keep_in_memory
 from engine.sim.brain import GroundedBrain, ToolWish
 from engine.sim.caller import CallOptions
 from engine.sim.ear import PhraseEar
+from engine.sim.elevenlabs import SimElevenLabs
 from engine.sim.gemini import SimGemini
 from engine.sim.moods import Rule
 from engine.sim.network import Route
+from engine.sim.openai import SimOpenAI
 from engine.sim.report import PhoneReport
 from engine.sim.scenario import Clip, Moment
 from engine.sim.world import CALLER, World, open_world
+from engine.speech.interface import Speech
 from engine.store.interface import CallEnd
 from engine.tenants import examples
 from engine.tenants.tenant import Tenant
@@ -56,6 +60,51 @@ class InlineVoice:
     async def __call__(self, text: str) -> NDArray[np.int16]:
         await trio.lowlevel.checkpoint()
         return Resampler(8000, 24000).process(g711.decode(self._cache.mulaw(text)))
+
+
+class PhraseSpeech:
+    """What the local model hears and says with: hears ``PHRASES``, speaks in place, and takes as long as it is told.
+
+    ``more``: phrases. ``fails``: from now on everything does, and nobody is admitted. ``places``: that are free; None:
+    any number.
+    """
+
+    def __init__(
+        self, cache: VoiceCache, more: Sequence[str] = (), *, hear_s: float = 0.15, say_s: float = 0.05
+    ) -> None:
+        self._cache = cache
+        self._ear = phrase_ear(cache, more)
+        self.hear_s, self.say_s = hear_s, say_s
+        self.fails: ModelLost | None = None
+        self.places: int | None = None
+
+    @contextmanager
+    def admit(self) -> Iterator[None]:
+        if self.fails is not None:
+            raise ModelRefused(str(self.fails))
+        if self.places == 0:
+            raise ModelBusy("every place is taken")
+        if self.places is not None:
+            self.places -= 1
+        try:
+            yield
+        finally:
+            if self.places is not None:
+                self.places += 1
+
+    async def recognise(self, mulaw: bytes) -> str:
+        await self._take(self.hear_s)
+        pcm = g711.decode(mulaw)
+        return self._ear.hear(pcm, g711.SAMPLE_RATE_HZ) or self._ear.partial(pcm, g711.SAMPLE_RATE_HZ) or ""
+
+    async def say(self, text: str) -> bytes:
+        await self._take(self.say_s)
+        return self._cache.mulaw(text)
+
+    async def _take(self, seconds: float) -> None:
+        await trio.sleep(seconds)
+        if self.fails is not None:
+            raise self.fails
 
 
 @dataclass
@@ -142,28 +191,51 @@ async def stage(
     pace: float = 3.0,
     think_ms: int = 250,
     brain: GroundedBrain | None = None,
+    openai: Sequence[Rule] | None = None,
+    elevenlabs: Sequence[Rule] | None = None,
+    local: Speech | None = None,
+    more: Sequence[str] = (),
     **settings: Any,
 ) -> AsyncIterator[Stage]:
-    """A world in which the caller can say ``PHRASES`` and the model misbehaves by ``rules``."""
-    said = {text: Clip(text, cache.mulaw(text, pitch=0.86)) for text in PHRASES}
-    model = SimGemini(
-        ear=PhraseEar({text: g711.decode(clip.mulaw) for text, clip in said.items()}),
-        brain=brain or GroundedBrain(wishes={"book me a cleaning": BOOK}, answers={"goodbye": "Goodbye, then!"}),
-        voice=InlineVoice(cache),
-        pace=pace,
-        think_ms=think_ms,
-        rules=rules,
-    )
+    """A world in which the caller can say ``PHRASES`` and the model misbehaves by ``rules``.
+
+    Args:
+        openai: the rules of OpenAI's model, where there is to be one.
+        elevenlabs: the rules of the voice beside that, where there is to be one.
+        local: of the local model, where there is to be one.
+        more: phrases.
+    """
+    manner: dict[str, Any] = {
+        "ear": phrase_ear(cache, more),
+        "brain": brain or GroundedBrain(wishes={"book me a cleaning": BOOK}, answers={"goodbye": "Goodbye, then!"}),
+        "voice": InlineVoice(cache),
+        "pace": pace,
+        "think_ms": think_ms,
+    }
+    model = SimGemini(**manner, rules=rules)
     timeline: list[CallMoment] = []
     async with open_world(
         data_dir=cache_dir(cache),
         keep=lambda _settings, known: keep_in_memory(known, tmp_path / "calls"),
         tenants=[tenant],
         model=model,
+        openai=SimOpenAI(**manner, rules=openai) if openai is not None else None,
+        elevenlabs=SimElevenLabs(voice=InlineVoice(cache), rules=elevenlabs) if elevenlabs is not None else None,
+        speech=local,
         observe=lambda _sid, moment: timeline.append(moment),
         **settings,
     ) as world:
-        yield Stage(world, said, timeline)
+        yield Stage(world, phrases(cache, more), timeline)
+
+
+def phrases(cache: VoiceCache, more: Sequence[str] = ()) -> dict[str, Clip]:
+    """What the caller can say, as the caller's voice says it."""
+    return {text: Clip(text, cache.mulaw(text, pitch=0.86)) for text in (*PHRASES, *more)}
+
+
+def phrase_ear(cache: VoiceCache, more: Sequence[str] = ()) -> PhraseEar:
+    """Understands that."""
+    return PhraseEar({text: g711.decode(clip.mulaw) for text, clip in phrases(cache, more).items()})
 
 
 def cache_dir(cache: VoiceCache) -> Path:

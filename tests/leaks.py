@@ -10,6 +10,7 @@ import trio
 _NOT_OF_A_CALL = (
     "recovery of",
     "hypercorn",
+    "FrontDoorServer",
     "serve_listeners",
     "trio_websocket",
     "worker_serve",

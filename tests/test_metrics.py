@@ -51,3 +51,10 @@ def test_every_metric_is_ours_by_name_explained_and_bounded_in_labels() -> None:
     collectors = [value for value in vars(Metrics()).values() if hasattr(value, "_labelnames")]
     assert len(collectors) == len(families)
     assert {label for collector in collectors for label in collector._labelnames} <= BOUNDED
+
+
+def test_what_the_store_counts_by_itself_is_told_as_it_stands_when_somebody_looks() -> None:
+    metrics, counts = Metrics(), {"refused": 0}
+    metrics.watch_store(lambda: counts)
+    counts["refused"] = 2
+    assert 'frontdesk_store_total{what="refused"} 2.0' in metrics.exposition().decode()

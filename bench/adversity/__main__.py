@@ -1,6 +1,8 @@
 """Place seeded calls under every fault and print what came of them.
 
     python -m bench.adversity                                    the whole table, 50 runs a row
+    python -m bench.adversity --json FILE                        the same, its figures kept
+    python -m bench.adversity --markdown                         the README's summary of all that was kept
     python -m bench.adversity --group line --runs 10             one group, fewer
     python -m bench.adversity --rows deaf --only-seed 7 --events one run again, with its sequence of events
 
@@ -18,11 +20,12 @@ from pathlib import Path
 from bench.adversity.cast import Cast
 from bench.adversity.rows import ALL, chosen
 from bench.adversity.runner import estimated_s, run_all
-from bench.adversity.table import Judged, as_json, as_markdown, as_text
+from bench.adversity.summary import summary
+from bench.adversity.table import Judged, as_json, as_text
 from bench.adversity.types import GROUPS
 from engine import log
 
-REFERENCE = Path(__file__).parent.parent / "reference" / "adversity.json"
+REFERENCE = Path(__file__).parent.parent / "reference"
 SPEECH = Path(".frontdesk") / "voice"  # rendered once, found again by the next run, and by the demo
 
 
@@ -31,7 +34,7 @@ def main() -> None:
     args = _arguments()
     log.configure("CRITICAL")
     if args.markdown:
-        print(as_markdown(json.loads((args.json or REFERENCE).read_text())))
+        print(summary(REFERENCE, table=args.json))
         return
     rows = chosen(args.rows, args.group)
     if args.list:
@@ -70,7 +73,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only-seed", type=int, help="this one and no other")
     parser.add_argument("--events", action="store_true", help="print each run's sequence of events")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="processes")
-    parser.add_argument("--json", type=Path, help=f"keep the figures here (the reference is {REFERENCE.name})")
+    parser.add_argument(
+        "--json", type=Path, help=f"keep the figures here (the reference is {REFERENCE.name}/adversity.json)"
+    )
     parser.add_argument("--markdown", action="store_true", help="print the README's summary of kept figures")
     parser.add_argument("--voice", type=Path, default=SPEECH, help="directory of rendered speech")
     parser.add_argument("--list", action="store_true", help="say which rows there are")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from bench.adversity.keep import Kept
 from bench.adversity.plan import Plan
-from bench.adversity.silence import Announced, Turn, longest_silence
+from bench.adversity.silence import Announced, Turn, longest_silence, turns_of
 from bench.adversity.types import RunResult
 from engine.fallback.prompts import Prompts
 from engine.sim.carrier_call import HowEnded
@@ -44,7 +44,7 @@ class Finished:
     report: PhoneReport
     began_at: float
     kept: Kept
-    model: SimGemini
+    models: tuple[SimGemini, ...]
     prompts: Prompts
     effects_at_endpoint: int | None
     left: tuple[str, ...]
@@ -56,7 +56,7 @@ def judge(run: Finished) -> RunResult:
     ends = [end for end in run.kept.store.ends if end.call_sid == run.report.call_sid]
     end = ends[0] if ends else CallEnd("", run.report.call_sid, "", "no end was kept")
     lines = heard_lines(run.report, end, prompts_by_text(run.plan.tenant, run.prompts))
-    turns = caller_turns(run, lines)
+    turns = caller_turns(run, lines, end)
     report, timeline = run.report, end.document.get("timeline", ())
     sounds = [*agent_sounds(report), *((one.voiced_at, one.voiced_until) for one in report.said)]
     return RunResult(
@@ -152,18 +152,18 @@ def prompts_by_text(tenant: Tenant, prompts: Prompts) -> dict[str, tuple[str, by
     return found
 
 
-def caller_turns(run: Finished, lines: Sequence[Heard]) -> list[Turn]:
+def caller_turns(run: Finished, lines: Sequence[Heard], end: CallEnd) -> list[Turn]:
     """What the caller waited for, turn by turn, and whether it came: judged by the model's own record and the ear."""
     report = run.report
     answers: list[Interval] = [(line.at, line.until) for line in lines if line.name not in _NO_ANSWER]
     answers += [(one.at, one.until) for one in report.said_by_static_verbs]
-    for spoken in (spoken for session in run.model.sessions for spoken in session.spoken):
+    for spoken in (spoken for model in run.models for session in model.sessions for spoken in session.spoken):
         if spoken.complete and spoken.first_audio_at is not None:
             began = 1000 * (spoken.first_audio_at - run.began_at)
             answers.append((began, began + spoken.audio_ms))
-    turns = []
-    since = 0.0
-    for until, then in [*((one.voiced_at, one.voiced_until) for one in report.said), (report.duration_ms, math.inf)]:
-        turns.append(Turn(since, until, any(at <= until and end > since for at, end in answers)))
-        since = then
-    return turns
+    return turns_of(
+        [(one.voiced_at, one.voiced_until) for one in report.said],
+        answers,
+        until=report.duration_ms,
+        asked_again=[one["at_ms"] for one in end.document.get("timeline", ()) if one["kind"] == "silence"],
+    )

@@ -62,6 +62,7 @@ class Plan:
     Attributes:
         steps: what the caller does.
         rules, ear_rules: moods of the speaking model, and of the one that writes down the caller's words.
+        backup: moods of the model's other endpoint; None: it has none.
         pace: times real time at which the model sends.
         network: the way from the caller to us; made when the call begins.
         rest: what becomes of the gateway's requests at the carrier, in order.
@@ -76,6 +77,7 @@ class Plan:
     steps: tuple[Step, ...]
     rules: tuple[Rule, ...] = ()
     ear_rules: tuple[Rule, ...] = ()
+    backup: tuple[Rule, ...] | None = None
     pace: float = 3.0
     think_ms: int = 250
     tenant: Tenant = TENANT

@@ -29,6 +29,7 @@ from engine import log
 from engine.metrics import Metrics
 from engine.server.app import KEEP_ALIVE_S
 from engine.sim.gemini import SimGemini
+from engine.sim.moods import Rule
 from engine.sim.report import PhoneReport
 from engine.sim.scenario import Moment, Say, SayOver
 from engine.sim.tool_endpoint import ToolEndpoint
@@ -72,7 +73,7 @@ def play(plan: Plan, seed: int, voice_dir: Path) -> RunResult:
     before = signal.signal(signal.SIGPROF, _end_circling)
     signal.setitimer(signal.ITIMER_PROF, CIRCLING_CPU_S)
     try:
-        with _seeded_scheduler(seed):
+        with seeded_scheduler(seed):
             return trio.run(partial(_play, plan, seed, cast, clock), clock=clock)
     except BaseException as error:
         # However trio and its tasks wrapped it on its way up; everything else is the harness's own failure, and raised.
@@ -105,7 +106,7 @@ def _cast(voice_dir: Path) -> Cast:
 
 
 @contextmanager
-def _seeded_scheduler(seed: int) -> Iterator[None]:
+def seeded_scheduler(seed: int) -> Iterator[None]:
     """Trio shuffles tasks that are ready at once; its own hook for Hypothesis lets a seed decide instead of chance."""
     scheduler = trio._core._run
     before = scheduler._ALLOW_DETERMINISTIC_SCHEDULING
@@ -120,18 +121,15 @@ def _seeded_scheduler(seed: int) -> Iterator[None]:
 
 async def _play(plan: Plan, seed: int, cast: Cast, clock: trio.testing.MockClock) -> RunResult:
     kept = Kept()
-    model = SimGemini(
-        ear=cast.ear,
-        brain=plan.brain,
-        voice=cast.voice,
-        pace=plan.pace,
-        think_ms=plan.think_ms,
-        seed=seed,
-        rules=plan.rules,
-    )
+    model = _model(plan, plan.rules, seed, cast)
+    backup = None if plan.backup is None else _model(plan, plan.backup, seed, cast)
     kept.diary.takes_s = plan.booking_takes_s
     steps = [_spoken(step, cast) for step in plan.steps]
-    async with _endpoint(plan) as (endpoint, tenant), _open(plan, tenant, kept, model, cast) as world:
+    async with (
+        _endpoint(plan) as (endpoint, tenant),
+        _served(backup) as backup_url,
+        _open(plan, tenant, kept, model, backup_url, cast) as world,
+    ):
         sockets = open_sockets()
         with watched() as watch:
             clock.autojump_threshold = 0
@@ -150,13 +148,36 @@ async def _play(plan: Plan, seed: int, cast: Cast, clock: trio.testing.MockClock
                 report=report,
                 began_at=began_at,
                 kept=kept,
-                model=model,
+                models=(model,) if backup is None else (model, backup),
                 prompts=world.composed.services.prompts.for_tenant(tenant),
                 effects_at_endpoint=None if endpoint is None else sum(endpoint.effects.values()),
                 left=left,
-                faults=_faults(world, report, endpoint),
+                faults=_faults(world, report, endpoint, backup),
             )
         )
+
+
+def _model(plan: Plan, rules: tuple[Rule, ...], seed: int, cast: Cast) -> SimGemini:
+    return SimGemini(
+        ear=cast.ear,
+        brain=plan.brain,
+        voice=cast.voice,
+        pace=plan.pace,
+        think_ms=plan.think_ms,
+        seed=seed,
+        rules=rules,
+    )
+
+
+@asynccontextmanager
+async def _served(backup: SimGemini | None) -> AsyncIterator[str | None]:
+    """The other endpoint's address, where there is one."""
+    if backup is None:
+        yield None
+        return
+    async with trio.open_nursery() as nursery:
+        yield await nursery.start(backup.serve)
+        nursery.cancel_scope.cancel()
 
 
 def _spoken(step: Step, cast: Cast) -> Moment:
@@ -170,8 +191,12 @@ def _spoken(step: Step, cast: Cast) -> Moment:
 
 
 @asynccontextmanager
-async def _open(plan: Plan, tenant: Tenant, kept: Kept, model: SimGemini, cast: Cast) -> AsyncIterator[World]:
+async def _open(
+    plan: Plan, tenant: Tenant, kept: Kept, model: SimGemini, backup_url: str | None, cast: Cast
+) -> AsyncIterator[World]:
     settings = {"secret_key": SECRET_KEY, "tools_allow_private": True, **plan.settings}
+    if backup_url is not None:
+        settings["gemini_backup_url"] = backup_url
     async with open_world(
         data_dir=cast.data_dir,
         tenants=[tenant],
@@ -247,11 +272,12 @@ async def _settle(
     return tuple(left)
 
 
-def _faults(world: World, report: PhoneReport, endpoint: ToolEndpoint | None) -> tuple[str, ...]:
+def _faults(
+    world: World, report: PhoneReport, endpoint: ToolEndpoint | None, backup: SimGemini | None
+) -> tuple[str, ...]:
+    models = [world.model, world.ear, *(() if backup is None else (backup,))]
     found = [f"carrier: {entry.code} {entry.detail}" for entry in report.protocol_faults]
-    found += [
-        f"model: {fault.code} {fault.reason}" for fault in (*world.model.protocol_faults, *world.ear.protocol_faults)
-    ]
+    found += [f"model: {fault.code} {fault.reason}" for model in models for fault in model.protocol_faults]
     found += [f"endpoint: {fault}" for fault in (endpoint.faults if endpoint else ())]
     found += [f"never acted: {rule.mood}" for rule in world.model.moods.left if rule.connection == 1]
     crashes = Metrics.total(world.composed.gateway.metrics.crashes)

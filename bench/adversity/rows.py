@@ -2,10 +2,30 @@
 
 from collections.abc import Sequence
 
-from bench.adversity import rows_barge_in, rows_line, rows_model, rows_rest, rows_time_limit, rows_tools, store_rows
+from bench.adversity import (
+    rows_backup,
+    rows_barge_in,
+    rows_line,
+    rows_model,
+    rows_rest,
+    rows_time_limit,
+    rows_tools,
+    store_rows,
+    worker_rows,
+)
 from bench.adversity.types import GROUPS, Row
 
-_MODULES = (rows_model, rows_time_limit, rows_line, rows_rest, rows_tools, rows_barge_in, store_rows)
+_MODULES = (
+    rows_model,
+    rows_backup,
+    rows_time_limit,
+    rows_line,
+    rows_rest,
+    rows_tools,
+    rows_barge_in,
+    store_rows,
+    worker_rows,
+)
 
 ALL: tuple[Row, ...] = tuple(
     sorted(

@@ -1,8 +1,9 @@
 """Rows: the way between the caller and us breaks, stalls or bursts, and the caller puts the phone down at any time."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import trio
 
@@ -14,6 +15,7 @@ from engine.sim.caller import CallOptions
 from engine.sim.carrier_call import CarrierOptions
 from engine.sim.network import Hole, Network, NullNetwork, Route
 from engine.sim.phone import PhoneOptions
+from engine.sim.report import PhoneReport
 from engine.sim.scenario import Ending, HangUp, LoseStream, StayOn, Wait
 
 LINE = Bars(silence_ms=3000.0, return_ms=3000.0)
@@ -72,6 +74,27 @@ def hole(*, kept: bool) -> Callable[[random.Random], Plan]:
     return plan
 
 
+def spoken_into_hole(rng: random.Random) -> Plan:
+    """The caller asks while frames are held: answered when it comes; or, where it was cut in two, asked to repeat."""
+    since_s = rng.uniform(2.2, 4.6)  # the question is asked from 2.8 to 5.0
+    down = (1000 * since_s, 1000 * since_s + 5000.0)
+
+    def heard(report: PhoneReport, timeline: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+        del report
+        said = [str(moment["text"]) for moment in timeline if moment["kind"] == "agent" and moment["at_ms"] > down[1]]
+        understood = any("Parking is free" in text or "say it again" in text for text in said)
+        return () if understood else ("what was said while frames were held was lost",)
+
+    steps = (BRISK, Line(PARKING), PATIENT, Line(BOOKING), PATIENT, HangUp())
+    return Plan(
+        steps,
+        network=lambda: Hole(trio.current_time() + since_s, 5.0, kept=True),
+        line_down=(down,),
+        pace=rng.choice((1.0, 3.0)),
+        check=heard,
+    )
+
+
 def dead(rng: random.Random) -> Plan:
     """Nothing comes for longer than a line is believed in: given up by us, and brought back by the carrier."""
     since_s = rng.uniform(3.0, 5.0)
@@ -111,6 +134,7 @@ ROWS: tuple[Row, ...] = (
     call_row("stream-over-and-over", "line", "lost again and again: the static script", over_and_over, LINE),
     call_row("no-frames-lost", "line", "5 s of no frames, lost", hole(kept=False), LINE),
     call_row("no-frames-held", "line", "5 s of no frames, then all at once", hole(kept=True), LINE),
+    call_row("no-frames-spoken", "line", "a question into 5 s of frames that are held", spoken_into_hole, LINE),
     call_row("line-dead", "line", "no frames any more: taken up anew", dead, LINE),
     call_row(
         "bursts",

@@ -8,7 +8,7 @@ from typing import Any
 from bench.adversity.plan import BOOKS, GREETING, QUESTION, SECOND, Plan, any_turn, conversation
 from bench.adversity.play import call_row
 from bench.adversity.types import Row
-from engine.sim.moods import GoAway, Rule
+from engine.sim.moods import GoAway, GoAwayInSpeech, Rule
 from engine.sim.report import PhoneReport
 
 
@@ -59,11 +59,55 @@ def again(rng: random.Random) -> Plan:
     return replace(first, rules=(*first.rules, *rules))
 
 
+def in_speech(rng: random.Random) -> Plan:
+    """Said while the caller speaks, with time left: the turn goes on with the successor."""
+    return replace(_spoken_into(rng, rng.uniform(3.0, 30.0)), check=_unheard)
+
+
+def closed_in_speech(rng: random.Random) -> Plan:
+    """Said and done while the caller speaks: they are told, and asked what they wanted. This caller does not say it."""
+    return replace(_spoken_into(rng, rng.uniform(0.0, 1.0)), books=None)
+
+
+def _spoken_into(rng: random.Random, time_left_s: float) -> Plan:
+    turn = rng.choice((QUESTION, BOOKS, SECOND))
+    mood = GoAwayInSpeech(time_left_s, rng.uniform(0.0, 1.5))
+    return Plan(
+        conversation(patient_from=turn, rng=rng),
+        rules=(Rule(mood, connection=1, turn=turn),),
+        pace=rng.choice((1.0, 3.0)),
+        think_ms=rng.randrange(150, 600, 10),
+    )
+
+
+OWN_LIMIT_S = 70.0  # the least that the setting takes: our own clock asks for a successor after 10 s
+
+
+def own_clock(rng: random.Random) -> Plan:
+    """Nobody says anything: the connection is known to end, and each session hands over before its time."""
+    return Plan(
+        conversation(rng=rng),
+        settings={"gemini_connection_s": OWN_LIMIT_S},
+        pace=rng.choice((1.0, 1.5, 3.0)),
+        think_ms=rng.randrange(150, 600, 10),
+        booking_takes_s=rng.choice((0.0, rng.uniform(0.5, 3.0))),
+        check=_handed_over,
+    )
+
+
+def _handed_over(report: PhoneReport, timeline: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    renewed = any(moment["kind"] == "handover" and moment["text"] == "next session" for moment in timeline)
+    return (*(() if renewed else ("no session was renewed",)), *_unheard(report, timeline))
+
+
 ROWS: tuple[Row, ...] = (
     call_row("goaway-quiet", "time-limit", "goAway between turns", quiet),
     call_row("goaway-midway", "time-limit", "goAway in mid-turn", midway),
     call_row("goaway-at-once", "time-limit", "goAway with at most 1 s left", at_once),
     call_row("goaway-early", "time-limit", "goAway, and closed sooner than said", early),
     call_row("goaway-in-booking", "time-limit", "goAway while a booking is made", in_booking),
+    call_row("goaway-in-speech", "time-limit", "goAway while the caller speaks", in_speech),
+    call_row("goaway-cuts-speech", "time-limit", "goAway and close while the caller speaks", closed_in_speech),
+    call_row("own-clock", "time-limit", "no goAway: our own clock hands over", own_clock),
     call_row("goaway-again", "time-limit", "goAway again and again", again),
 )

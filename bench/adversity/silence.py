@@ -3,14 +3,16 @@
 A caller is owed something from the moment they have done their part: when the call begins, and when the last sound of
 something they said is out. It is theirs until the answer has been heard to its end; where it never was (the agent fell
 silent in mid-sentence, or said no more than "one moment"), until they speak again or the call is over. What they then
-take for thinking is nobody's silence. Inside that stretch, silence is whatever neither agent, script, carrier nor the
-caller's own voice fills, but for two exceptions:
+take for thinking is nobody's silence. A caller who has been answered and says nothing more is asked, after a while,
+whether they are still there: that is a turn of its own, and what came before it was their own silence. Inside that
+stretch, silence is whatever neither agent, script, carrier nor the caller's own voice fills, but for two exceptions:
 
 * a wait that was announced ("one moment, please", "press one") may last as long as it was meant to; one that lasts
   longer counts whole;
 * while the line itself carries nothing (its own fault, not ours), nobody is heard: that time is taken out.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -32,6 +34,23 @@ class Turn:
     since: float
     until: float
     settled: bool
+
+
+def turns_of(
+    said: Sequence[Interval], answers: Sequence[Interval], *, until: float, asked_again: Sequence[float] = ()
+) -> list[Turn]:
+    """A call's turns; one that holds something of an answer is settled.
+
+    Args:
+        said: when the caller spoke, in order.
+        until: the end of the call.
+        asked_again: when the agent, by itself, set about asking a caller who said nothing.
+    """
+    turns, since = [], 0.0
+    for begins, goes_on in sorted([*said, *((at, at) for at in asked_again if at < until), (until, math.inf)]):
+        turns.append(Turn(since, begins, any(at <= begins and end > since for at, end in answers)))
+        since = goes_on
+    return turns
 
 
 def owed(turns: Sequence[Turn], sounds: Sequence[Interval]) -> list[Interval]:

@@ -11,6 +11,17 @@ import engine
 from bench.adversity.types import Row, RunResult, broken, broken_together, worst_silence
 from engine.sim.report import Spread
 
+GROUPS_SAID = {
+    "model": "model: refused, cut, silent, slow, garbled, endless, tools twice or lost, its other endpoint",
+    "time-limit": "time limit: goAway, also in mid-answer, in mid-question, too late, again; our own clock",
+    "line": "line: cut, half-open, no frames, bursts, losses, slow reader, double events",
+    "rest": "the carrier's REST: lost, 404, 429, 503, slow",
+    "tools": "tool endpoints: down, slow, 500, 429, garbage, huge, redirecting",
+    "barge-in": "interruptions, backchannels, echo",
+    "store": "database: stopped, slow, silent, full of clients; and the disk full",
+    "worker": "worker: `kill -9`, or standing still",
+    "deploy": "rolling restart of all workers, SIGTERM of the service, under load",
+}
 _SHOWN = 5  # failing seeds named in the text
 
 
@@ -110,7 +121,7 @@ def as_markdown(kept: Mapping[str, Any]) -> str:
         worst = max(_ms_or_endless(row["silence_ms"]["max"]) for row in rows)
         lost, doubled = (sum(row["effects"][name] for row in rows) for name in ("lost", "doubled"))
         lines.append(
-            f"| {group} | {len(rows)} | {total['runs']} | {total['kept']} "
+            f"| {GROUPS_SAID.get(group, group)} | {len(rows)} | {total['runs']} | {total['kept']} "
             f"| {median / 1000:.1f} s, {worst / 1000:.1f} s | {lost}, {doubled} | {total['left'] or 'nothing'} |"
         )
     return "\n".join(lines)

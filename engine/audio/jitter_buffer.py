@@ -9,12 +9,16 @@ out as soon as it is contiguous, and a burst comes out whole. What remains to be
     within 20 ms (timestamps are rounded to a millisecond) | PLACED: put right behind
     20 ms to ``hole_cap_ms`` ahead                         | FILLED: the hole becomes silence, at once
     farther ahead                                          | RESYNCED: put right behind, and measure from there
-    behind, where silence was handed out for patience      | LATE: dropped; TRIMMED: what sticks out is kept
+    behind, where silence was handed out for patience      | LATE: put right behind it, and measure from there
     behind anything else (the sender's clock jumped)       | RESYNCED
 
 Drift is always measured from the last resync and never forgotten, so losses of less than 20 ms add up to a hole once
 they reach it. Where nothing arrives for ``patience_ms``, ``pop`` hands out silence at real-time pace, so that
 endpointing goes on; that is the only use of the clock.
+
+What comes after its place was taken by such silence is heard all the same. A caller who spoke while the network held
+their words for seconds has still asked for something; that it lies later in media time than it was said costs nothing,
+since nobody plays it.
 """
 
 from collections import deque
@@ -35,7 +39,6 @@ class Placement(StrEnum):
 
     PLACED = "placed"
     FILLED = "filled"
-    TRIMMED = "trimmed"
     LATE = "late"
     RESYNCED = "resynced"
 
@@ -45,9 +48,9 @@ class JitterStatistics:
     """What a jitter buffer has done.
 
     Attributes:
-        placed: packets of which at least a part was kept.
-        late: packets dropped, or trimmed, because silence had been handed out in their place.
-        late_ms: how much audio that was.
+        placed: packets.
+        late: how often one came after silence had been handed out in its place; what follows it is on time again.
+        late_ms: how late these were, together.
         padded_ms: silence put in, for holes and for patience.
         holes: how often timestamps left something out.
         resyncs: how often timestamps jumped and were measured anew.
@@ -103,7 +106,11 @@ class JitterBuffer:
         if ahead > 0:
             return self._leap(payload, ahead)
         if self._padded_from is not None and self._end + ahead > self._padded_from - FRAME_BYTES:
-            return self._drop_behind(payload, -ahead)
+            self._late += 1
+            self._late_bytes -= ahead
+            self._move(ahead)
+            self._append(payload)
+            return Placement.LATE
         return self._resync(payload, ahead)
 
     def pop(self, now: float) -> bytes | None:
@@ -165,17 +172,13 @@ class JitterBuffer:
         self._append(payload)
         return Placement.FILLED
 
-    def _drop_behind(self, payload: bytes, behind: int) -> Placement:
-        self._late += 1
-        self._late_bytes += min(behind, len(payload))
-        if behind >= len(payload):
-            return Placement.LATE
-        self._append(payload[behind:])
-        return Placement.TRIMMED
-
     def _resync(self, payload: bytes, ahead: int) -> Placement:
-        assert self._offset is not None
-        self._offset -= ahead
         self._resyncs += 1
+        self._move(ahead)
         self._append(payload)
         return Placement.RESYNCED
+
+    def _move(self, ahead: int) -> None:
+        """A packet so far ahead belongs at the end of what is there."""
+        assert self._offset is not None
+        self._offset -= ahead

@@ -30,7 +30,7 @@ class FloorEnds:
     gate: CallerAudioGate
     agent_sounding: Callable[[], bool]
     next_generation: Callable[[], int]
-    listening: bool = False  # a listener is at work: the caller's words come from there
+    listening: bool = False  # the caller's words come in time, from a listener or the model: they are waited for
 
 
 class Filler:

@@ -6,10 +6,10 @@ import trio
 
 from engine.call.channels import FloorEnds
 from engine.call.desk import CallDesk
+from engine.call.lineup import Lineup
 from engine.call.record import CallRecord
 from engine.call.services import Services
 from engine.messages import FloorEvent
-from engine.model.provider import ModelProvider
 from engine.tenants.tenant import Tenant
 from engine.tools.context import ToolContext
 
@@ -24,14 +24,13 @@ class CallContext:
     desk: CallDesk
     ends: FloorEnds
     inbox_send: trio.MemorySendChannel[FloorEvent]
-    losses: int = 0
-    providers: tuple[ModelProvider, ...] = field(default=())
+    lineup: Lineup = field(init=False)
 
     def __post_init__(self) -> None:
         offered = self.services.providers
         # Each model's own other endpoint comes before the tenant's next model.
         names = [name for model in self.tenant.models for name in (model, f"{model}-backup")]
-        self.providers = tuple(offered[name] for name in names if name in offered)
+        self.lineup = Lineup([offered[name] for name in names if name in offered], self.services.circuits)
 
     def note(self, what: str, text: str = "", **facts: object) -> None:
         """Add to the call's timeline, now."""

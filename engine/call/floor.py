@@ -4,6 +4,7 @@ Plain sequential code. A model that is lost in mid-call never leaves a gap: what
 the script's first words are queued behind it in the same instant, and a successor is sought while the script speaks.
 """
 
+from dataclasses import replace
 from typing import TypeAlias
 
 import trio
@@ -22,8 +23,6 @@ from engine.fallback.responder import HandedBack, SaidGoodbye, ScriptEnd, WantsP
 from engine.fallback.steps import Opening
 from engine.log import get_logger
 from engine.messages import Cut, CutPlayout, Floor, Uplink
-
-LOSSES_TOLERATED = 4  # sessions lost in one call before the script keeps the floor to its end
 
 log = get_logger("call.floor")
 """Joins lines by call and tenant, bound by the switchboard."""
@@ -82,7 +81,7 @@ async def _converse(call: CallContext, seats: trio.Nursery, seat: Seat) -> tuple
     conversation = Conversation(
         tenant=call.tenant,
         record=call.record,
-        ends=call.ends,
+        ends=replace(call.ends, listening=call.ends.listening or seat.provider.capabilities.prompt_transcripts),
         uplink=seat.uplink,
         prompts=call.services.prompts.for_tenant(call.tenant),
         desk=call.desk,
@@ -117,12 +116,14 @@ async def _converse(call: CallContext, seats: trio.Nursery, seat: Seat) -> tuple
 
 
 def _model_lost(call: CallContext, seat: Seat, lost: ModelLost) -> None:
-    call.losses += not seat.expiring  # one that was announced says nothing about the model
+    if not seat.expiring:  # one that was announced says nothing about the model
+        served_s = trio.current_time() - seat.opened_at if seat.ready.is_set() else 0.0
+        call.lineup.lost(seat.provider.name, served_s=served_s)
     if not lost.resumable:
         call.record.handle = None
     call.services.metrics.model_lost.labels(seat.provider.name, lost.kind).inc()
     call.note("model_lost", str(lost), kind=lost.kind, code=lost.code, provider=seat.provider.name)
-    log.warning("the model was lost", kind=lost.kind, code=lost.code, detail=str(lost), losses=call.losses)
+    log.warning("the model was lost", kind=lost.kind, code=lost.code, detail=str(lost), losses=call.lineup.losses)
 
 
 # --- the script holds the floor ----------------------------------------------------------------------------------
@@ -141,7 +142,7 @@ async def _script(
     uplink, uplink_receive = trio.open_memory_channel[Uplink](UPLINK_QUEUED)
     call.ends.gate.route_to(uplink)
     call.ends.gate.open()
-    seeking = bool(call.providers) and call.losses < LOSSES_TOLERATED
+    seeking = not call.lineup.is_spent
     successor = Successor()
     async with trio.open_nursery() as nursery:
         if seeking:
@@ -179,6 +180,6 @@ async def _after_script(call: CallContext, end: ScriptEnd, successor: Successor)
             if (outcome := await put_through(call, person)) is not None:
                 return outcome
             # The caller chose a person over the model: do not go back to it, take a message.
-            call.losses = LOSSES_TOLERATED
+            call.lineup.dismiss()
             async with trio.open_nursery() as no_seats:
                 return await _script(call, no_seats, Opening.NO_PERSON)

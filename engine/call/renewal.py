@@ -11,13 +11,11 @@ and stands by: if the session ends in mid-answer, it says the rest while what th
 a session that ends before a successor was found is lost like any other.
 """
 
-from itertools import cycle
-
 import trio
 
 from engine.call.context import CallContext
 from engine.call.conversation import Conversation
-from engine.call.seat import PAUSES_S, Seat
+from engine.call.seat import PAUSES_S, Seat, attempts
 from engine.call.seating import note_refusal, take_seat
 
 MARGIN_S = 60.0  # as much as the provider leaves itself when it says so
@@ -82,16 +80,15 @@ async def _renew(
     call: CallContext, seats: trio.Nursery, chair: Chair, conversation: Conversation, closes_at: float
 ) -> None:
     old = chair.seat
-    first = call.providers.index(old.provider)
-    in_order = cycle(call.providers[first:] + call.providers[:first])
+    tries = attempts(call.lineup, trio.current_time, of=old.provider.name)
     refusals = 0
     while chair.seat is old:
         with trio.move_on_at(closes_at - STAND_BY_S):
             await conversation.wait_owes_nothing()
         asked = conversation.link.answers_asked
-        chair.standby = seat = take_seat(call, seats, next(in_order), None, but_turn=conversation.open_turn)
+        chair.standby = seat = take_seat(call, seats, next(tries).provider, None, but_turn=conversation.open_turn)
         if not await seat.wait_settled():
-            note_refusal(call, seat, resumed=False)
+            note_refusal(call, seat)
             refusals += 1
             await trio.sleep(PAUSES_S[min(refusals, len(PAUSES_S) - 1)])
             continue
@@ -106,7 +103,7 @@ async def _renew(
             chair.standby = None
             seat.leave()
             call.record.handle = None  # it may have been this one's; the session that serves will say its own again
-            in_order = cycle(call.providers[first:] + call.providers[:first])
+            tries = attempts(call.lineup, trio.current_time, of=old.provider.name)
 
 
 def _note_renewed(call: CallContext, old: Seat, new: Seat, how: str) -> None:

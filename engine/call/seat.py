@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import trio
 
+from engine.call.lineup import Lineup
 from engine.errors import MisuseError, ModelLost
 from engine.messages import FloorEvent, PlayoutCommand, Uplink
 from engine.model.liveness import Liveness
@@ -17,7 +18,7 @@ from engine.model.session import run_session
 from engine.tenants.tenant import Tenant
 
 UPLINK_QUEUED = 64  # 100 ms windows: 6 s of a model that takes nothing, longer than its stall deadline
-PAUSES_S = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)  # between attempts to open a session; the last one repeats
+PAUSES_S = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)  # before each round of attempts to open a session; the last one repeats
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,26 +30,34 @@ class Attempt:
     pause_s: float
 
 
-def attempts(providers: tuple[ModelProvider, ...], handle: str | None, of: str = "") -> Iterator[Attempt]:
-    """Resume with the handle; else afresh; else the tenant's next provider; then around again, with growing pauses.
+def attempts(
+    lineup: Lineup, clock: Callable[[], float], handle: str | None = None, of: str = "", *, refused: str = ""
+) -> Iterator[Attempt]:
+    """Resume with the handle; else afresh; else the tenant's next, at once; then around again, with growing pauses.
 
     Args:
+        clock: says how late it is by then.
         handle: of a session with the provider named ``of``; no other can do anything with it.
+        of: whose session was lost; it has the first turn.
+        refused: who has just refused; it has the last.
     """
-    number = 0
-    while providers:
-        for provider in providers:
-            if number < len(providers) and handle is not None and provider.name == of and provider.capabilities.resume:
-                yield Attempt(provider, handle, 0.0)
-            yield Attempt(provider, None, PAUSES_S[min(number, len(PAUSES_S) - 1)])
-            number += 1
+    first, last, number = of, refused, 0
+    while models := lineup.round(clock(), first, last=last):
+        pause_s = PAUSES_S[min(number, len(PAUSES_S) - 1)]
+        for provider in models:
+            if number == 0 and handle is not None and provider.name == of and provider.capabilities.resume:
+                yield Attempt(provider, handle, pause_s)
+            yield Attempt(provider, None, pause_s)
+            pause_s = 0.0
+        number += 1
 
 
 class Seat:
     """One session; ``ready`` when it can be given the floor, ``over`` when it never can (again)."""
 
-    def __init__(self, provider: ModelProvider) -> None:
+    def __init__(self, provider: ModelProvider, *, resumes: bool = False) -> None:
         self.provider = provider
+        self.resumes = resumes  # it goes on with an earlier session, by handle
         self.ready = trio.Event()
         self.over = trio.Event()
         self.lost: ModelLost | None = None

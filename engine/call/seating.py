@@ -29,9 +29,9 @@ async def first_seat(call: CallContext, seats: trio.Nursery) -> Seat | None:
     """
     seat = None
     with trio.move_on_after(0 if call.record.utterances else OPENING_PATIENCE_S):
-        for provider in call.providers:
+        for provider in call.lineup.round(trio.current_time(), call.record.provider):
             if seat is not None:
-                note_refusal(call, seat, resumed=call.record.handle is not None)
+                note_refusal(call, seat)
             seat = take_seat(call, seats, provider, _handle_for(call, provider))
             if await seat.wait_settled():
                 break
@@ -39,7 +39,8 @@ async def first_seat(call: CallContext, seats: trio.Nursery) -> Seat | None:
 
 
 def _handle_for(call: CallContext, provider: ModelProvider) -> str | None:
-    return call.record.handle if provider.name == call.record.provider else None
+    is_its_own = provider.capabilities.resume and provider.name == call.record.provider
+    return call.record.handle if is_its_own else None
 
 
 def take_seat(
@@ -55,7 +56,8 @@ def take_seat(
     Args:
         but_turn: this turn is left out of the history: the session will be told it as the caller said it.
     """
-    seat = Seat(provider)
+    seat = Seat(provider, resumes=handle is not None)
+    trial = call.services.circuits.begin(provider.name, call.record.call_sid, trio.current_time())
     setup = SessionSetup(
         tenant=call.tenant,
         call_sid=call.record.call_sid,
@@ -64,13 +66,21 @@ def take_seat(
         caller=call.record.caller,
     )
 
+    def next_generation() -> int:
+        trial.spoke(trio.current_time())  # a session numbers what it says when it begins to sound
+        return call.ends.next_generation()
+
     async def sit() -> None:
-        await seat.run(
-            setup,
-            inbox=call.inbox_send.clone(),
-            playout=call.ends.playout.clone(),
-            next_generation=call.ends.next_generation,
-        )
+        try:
+            await seat.run(
+                setup,
+                inbox=call.inbox_send.clone(),
+                playout=call.ends.playout.clone(),
+                next_generation=next_generation,
+            )
+        finally:
+            now = trio.current_time()
+            trial.ended(seat.lost, now - seat.opened_at if seat.ready.is_set() else 0.0, now)
 
     seats.start_soon(sit, name=f"seat {provider.name}")
     return seat
@@ -83,20 +93,27 @@ async def seek(call: CallContext, seats: trio.Nursery, successor: Successor, fir
             successor.seat = first
             successor.found.set()
             return
-        note_refusal(call, first, resumed=call.record.handle is not None)
-    for attempt in attempts(call.providers, call.record.handle, call.record.provider):
+        note_refusal(call, first)
+    of = call.record.provider
+    refused = first.provider.name if first is not None and not first.resumes else ""
+    for attempt in attempts(call.lineup, trio.current_time, call.record.handle, of, refused=refused):
         await trio.sleep(attempt.pause_s)
         seat = take_seat(call, seats, attempt.provider, attempt.handle)
         if await seat.wait_settled():
             successor.seat = seat
             successor.found.set()
             return
-        note_refusal(call, seat, resumed=attempt.handle is not None)
+        note_refusal(call, seat)
 
 
-def note_refusal(call: CallContext, seat: Seat, *, resumed: bool) -> None:
-    """A provider would not open a session; a handle that it refuses for good is forgotten."""
+def note_refusal(call: CallContext, seat: Seat) -> None:
+    """A provider would not open a session; a handle that it refuses for good is forgotten.
+
+    Resuming is tried beside opening afresh: that it was refused says nothing of the next try.
+    """
     lost = seat.why()
-    call.note("model_refused", str(lost), provider=seat.provider.name, resumed=resumed)
-    if resumed and not lost.resumable:
+    call.note("model_refused", str(lost), provider=seat.provider.name, resumed=seat.resumes)
+    if not seat.resumes:
+        call.lineup.refused(seat.provider.name)
+    elif not lost.resumable:
         call.record.handle = None

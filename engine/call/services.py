@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from engine.audio.vad import Vad
+from engine.call.circuits import Circuits
 from engine.call.record import Moment
 from engine.fallback.prompts import PromptLibrary
 from engine.metrics import Metrics
@@ -25,6 +26,7 @@ class Services:
     Attributes:
         providers: by the name used in a tenant's model order, and ``NAME-backup`` for another endpoint of the same;
             a name without a provider is skipped.
+        circuits: which of them fail for everyone.
         carrier: None where no REST credentials are configured; then calls end by closing the stream and letting the
             carrier's recovery request be answered with a hang-up, and nobody can be put through.
         dial_done_url: where the carrier reports the end of a transfer.
@@ -35,6 +37,7 @@ class Services:
     """
 
     providers: Mapping[str, ModelProvider]
+    circuits: Circuits
     search: Search
     catalog: Catalog
     ledger: Ledger

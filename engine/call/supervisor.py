@@ -29,7 +29,9 @@ Each tenure of the floor has an uplink of its own, so that nothing meant for a l
 | ingress raises LineLost   | the call is over; the outcome is the line's reason, unless we had decided to end it   |
 | jitter or egress crash    | the call is over, our fault                                                           |
 | a seat nears its limit    | a fresh session is opened beside it and goes on in its place: the caller hears nothing |
-| a seat is lost            | conversation ends with ModelLost; the floor goes to the script at once                |
+| a seat is lost            | conversation ends with ModelLost; the floor goes to the script at once, meanwhile the |
+|                           | same model is resumed or opened afresh, else the tenant's next (``call/lineup.py``)   |
+| a model fails for all     | calls pass it over until one that tries it is served again (``call/circuits.py``)     |
 | the listener is lost      | opened again; meanwhile turns wait out their budget, or use the model's own transcript |
 | retriever crashes         | restarted with backoff; meanwhile turns are committed when their budget is spent      |
 | tool executor crashes     | restarted with backoff; the ledger answers what had begun                             |

@@ -13,6 +13,7 @@ from engine.config import Settings
 from engine.server.app import serve_gateway
 from engine.server.compose import open_gateway
 from engine.server.keeping import Keeping, keep_in_memory, keep_in_postgres
+from engine.server.models import model_names
 from engine.tenants import examples
 from engine.tenants.directory import MemoryDirectory
 from engine.tenants.documents import read_tenants
@@ -95,5 +96,8 @@ def check_config(*, tenants: Path | None) -> None:
             click.echo(f"FRONTDESK_{name.upper()}={value}")
     if settings.twilio_auth_token is None:
         click.echo("no FRONTDESK_TWILIO_AUTH_TOKEN: every request of the carrier will be refused", err=True)
-    if settings.gemini_api_key is None:
-        click.echo("no FRONTDESK_GEMINI_API_KEY: every call will be served by the script alone", err=True)
+    if models := model_names(settings):
+        click.echo(f"models: {', '.join(models)}")
+    else:
+        none = "no key of a model (FRONTDESK_GEMINI_API_KEY, FRONTDESK_OPENAI_API_KEY) and no local one"
+        click.echo(f"{none}: every call will be served by the script alone", err=True)

@@ -12,7 +12,7 @@ import orjson
 
 from engine.messages import ToolCallRequested, UsageReported
 from engine.model.openai_errors import name_of, stop_if_fatal
-from engine.model.openai_responses import Asked, Responses
+from engine.model.openai_responses import OwnResponse, Responses
 from engine.model.openai_said import Said
 from engine.model.openai_words import CallerWords
 from engine.model.provider import (
@@ -111,7 +111,7 @@ class Downlink:
             yield from self._ended(asked, response.status or "", details)
         self._responses.go_on()
 
-    def _ended(self, asked: Asked, status: str, details: wire.StatusDetails) -> Iterator[StreamEvent]:
+    def _ended(self, asked: OwnResponse, status: str, details: wire.StatusDetails) -> Iterator[StreamEvent]:
         reason = details.reason or ""
         if details.error is not None:
             reason = name_of(details.error)
@@ -145,13 +145,13 @@ class Downlink:
             self._outbox.append(codec.delete(item_id, event_id=f"delete_{item_id}"))
 
 
-def _stopped(asked: Asked) -> Iterator[StreamEvent]:
+def _stopped(asked: OwnResponse) -> Iterator[StreamEvent]:
     if not asked.quietly:
         yield Interrupted()
         yield TurnComplete("stopped")
 
 
-def _unfinished(asked: Asked, reason: str) -> Iterator[StreamEvent]:
+def _unfinished(asked: OwnResponse, reason: str) -> Iterator[StreamEvent]:
     """Not by us: what was begun is to be gone on with, what was not is unanswered."""
     if asked.said:
         yield Interrupted()

@@ -21,7 +21,7 @@ _ENDED_KEPT = 16  # late pieces of older responses than that are long gone
 
 
 @dataclass(slots=True, eq=False)
-class Asked:
+class OwnResponse:
     """One response, from our request to its end.
 
     Attributes:
@@ -50,11 +50,11 @@ class Responses:
     def __init__(self, outbox: deque[bytes]) -> None:
         self._outbox = outbox
         self._numbers = itertools.count(1)
-        self._running: Asked | None = None
+        self._running: OwnResponse | None = None
         self._wanted: int | None = None  # the turn that the next response is for
         self._refused = False  # one that we know nothing of is running: its end is waited for
         self._ended: deque[str] = deque(maxlen=_ENDED_KEPT)
-        self._callers: dict[str, Asked] = {}  # call id -> the response that waits for its result
+        self._callers: dict[str, OwnResponse] = {}  # call id -> the response that waits for its result
         self._known: set[str] = set()  # every call of this session that was passed on
 
     # --- what we do --------------------------------------------------------------------------------------------
@@ -70,7 +70,7 @@ class Responses:
         if self._running is not None or self._wanted is None or self._refused:
             return
         turn_id, self._wanted = self._wanted, None
-        self._running = Asked(f"ask_{next(self._numbers)}", turn_id)
+        self._running = OwnResponse(f"ask_{next(self._numbers)}", turn_id)
         metadata = {"turn": str(turn_id), "ask": self._running.ask}
         self._outbox.append(codec.create_response(metadata, event_id=self._running.ask))
 
@@ -125,7 +125,7 @@ class Responses:
             self._ended.append(response.id)
             self._outbox.append(codec.cancel_response(response.id, event_id=f"stop_{response.id}"))
 
-    def heard(self, response_id: str) -> Asked | None:
+    def heard(self, response_id: str) -> OwnResponse | None:
         """The response that a piece belongs to; None where it is to be dropped."""
         running = self._running
         if running is None or running.stopped:
@@ -134,7 +134,7 @@ class Responses:
             running.id = response_id  # that it began was said, if at all, in a message that could not be read
         return running if running.id == response_id else None
 
-    def ended(self, response: Response) -> Asked | None:
+    def ended(self, response: Response) -> OwnResponse | None:
         """A response is over; which of ours it was. ``go_on`` is to follow, once it is known what else is wanted."""
         running = self._running
         self._refused = False
@@ -150,7 +150,7 @@ class Responses:
         self._follow(running)
         return running
 
-    def failed(self, error: ErrorDetail) -> Asked | None:
+    def failed(self, error: ErrorDetail) -> OwnResponse | None:
         """The service refused a message of ours; the response that will not be, if it was about one."""
         running = self._running
         if running is None:
@@ -170,6 +170,6 @@ class Responses:
             return running
         return None
 
-    def _follow(self, asked: Asked) -> None:
+    def _follow(self, asked: OwnResponse) -> None:
         if asked.over and asked.calls and not asked.unanswered and not asked.stopped:
             self.want(asked.turn_id)

@@ -1,15 +1,16 @@
 """The composition root: settings and tenants in, a gateway with everything it needs out.
 
-    http client ............ for the carrier's REST
-    └─ wrap-up ............. keeps ends of calls, and how live ones stand; ends last, when nothing is left to keep
-       └─ switchboard ...... waits for the recovery of broken calls
-          └─ the gateway is served by the caller of ``open_gateway``
+    models ................. and what of them runs on this machine: calls need it to the last
+    └─ http client ......... for the carrier's REST
+       └─ wrap-up .......... keeps ends of calls, and how live ones stand; ends when nothing is left to keep
+          └─ switchboard ... waits for the recovery of broken calls
+             └─ the gateway is served by the caller of ``open_gateway``
 
 Live clients are made here, in this order, and nowhere else; nothing is made when a module is imported.
 """
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ import trio
 
 from engine.audio.vad import WebRtcVad
 from engine.call.admission import Admissions, Bars
+from engine.call.circuits import Circuits
 from engine.call.record import Moment
 from engine.call.services import Services
 from engine.call.switchboard import Switchboard
@@ -28,16 +30,14 @@ from engine.fallback.prompts import PromptLibrary
 from engine.log import get_logger
 from engine.metrics import Metrics
 from engine.model import setup as model_setup
-from engine.model.gemini_listener import GeminiListenProvider
-from engine.model.gemini_live import GeminiLiveProvider
-from engine.model.listener import ListenProvider
-from engine.model.provider import ModelProvider
 from engine.server.keeping import Keeping
 from engine.server.loop_lag import LoopLag
+from engine.server.models import open_models
 from engine.server.ports import Gateway
 from engine.server.readiness import load_of
 from engine.server.recordings import keep_recording
 from engine.server.tenant_refresh import LiveDirectory, run_tenant_refresh
+from engine.speech.interface import Speech
 from engine.store.interface import CallEnd, Store
 from engine.store.usage import Usage
 from engine.telephony.plane import MediaPlane
@@ -71,31 +71,6 @@ def voice_cache(settings: Settings) -> VoiceCache:
     return VoiceCache(settings.data_dir / "voice")
 
 
-def providers(settings: Settings) -> Mapping[str, ModelProvider]:
-    """Every model that the settings give a key for; another endpoint of one is called ``…-backup``."""
-    found: dict[str, ModelProvider] = {}
-    if settings.gemini_api_key is not None:
-        endpoints = {"gemini-live": settings.gemini_url, "gemini-live-backup": settings.gemini_backup_url}
-        for name, url in endpoints.items():
-            if url is not None:
-                found[name] = GeminiLiveProvider(
-                    str(url).rstrip("/"),
-                    settings.gemini_api_key.get_secret_value(),
-                    settings.gemini_model,
-                    name=name,
-                    connection_s=settings.gemini_connection_s,
-                )
-    return found
-
-
-def listener(settings: Settings) -> ListenProvider | None:
-    """What writes down the caller's words; None without a key, or where the transcribe model is ``off``."""
-    if settings.gemini_api_key is None or settings.gemini_transcribe_model == "off":
-        return None
-    url = str(settings.gemini_transcribe_url or settings.gemini_url).rstrip("/")
-    return GeminiListenProvider(url, settings.gemini_api_key.get_secret_value(), settings.gemini_transcribe_model)
-
-
 @asynccontextmanager
 async def open_gateway(
     settings: Settings,
@@ -103,15 +78,21 @@ async def open_gateway(
     *,
     observe: Callable[[str, Moment], None] | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    speech: Speech | None = None,
 ) -> AsyncIterator[Composed]:
     """Make everything a gateway needs; on the way out, keep what calls have left behind.
 
-    Slow the first time for a tenant: its prompts are rendered before any call can come.
+    Slow the first time for a tenant, whose prompts are rendered before any call can come, and the first time on a
+    machine, where the local model's weights are prepared.
+
+    Args:
+        speech: see ``open_models``.
 
     Raises:
         ConfigurationError: settings or tenants cannot be used.
     """
     metrics = Metrics()
+    metrics.watch_store(keeping.counts)
     tenants, store = keeping.tenants, keeping.store
     directory = LiveDirectory(tenants)
     library = PromptLibrary(voice_cache(settings))
@@ -120,16 +101,20 @@ async def open_gateway(
     await trio.to_thread.run_sync(model_setup.prepare)
     if not tenants:
         log.warning("no tenant is known, so no number is in service: import one with frontdesk tenant import")
-    offered = providers(settings)
-    if not offered:
-        log.warning("no model is configured: every call will be served by the script alone")
-    async with _http() as http, _tools(settings) as http_tools, trio.open_nursery() as keepers:
+    async with (
+        open_models(settings, tenants, metrics, speech=speech) as models,
+        _http() as http,
+        _tools(settings) as http_tools,
+        trio.open_nursery() as keepers,
+    ):
+        circuits = Circuits(metrics, models.providers)
         catalog = standard_catalog(http_tools)
         for tenant in tenants:
             catalog.for_tenant(tenant)  # a tool that cannot be done is refused here, not in somebody's call
         ends_send, ends = trio.open_memory_channel[CallEnd](ENDS_QUEUED)
         services = Services(
-            providers=offered,
+            providers=models.providers,
+            circuits=circuits,
             search=keeping.search,
             catalog=catalog,
             ledger=keeping.ledger,
@@ -142,7 +127,7 @@ async def open_gateway(
             new_vad=WebRtcVad,
             metrics=metrics,
             observe=observe,
-            listener=listener(settings),
+            listener=models.listener,
         )
         plane = MediaPlane(on_crash=metrics.crashes.labels("media_plane").inc)
         loop_lag = LoopLag()
@@ -164,7 +149,7 @@ async def open_gateway(
             loop_lag=loop_lag,
             tokens=StreamTokens(_secret(settings), clock=lambda: now().timestamp()),
             metrics=metrics,
-            parts=keeping.parts,
+            parts=lambda: {**keeping.parts(), **circuits.parts(trio.current_time()), **models.parts()},
             keep_recording=lambda recording: keepers.start_soon(keep_recording, keeping.follow_ups, recording, now()),
         )
         keepers.start_soon(_keep_ends, ends, keeping, switchboard, metrics.crashes.labels("wrap_up").inc)

@@ -53,6 +53,7 @@ class Keeping:
         shelf: None in memory, where tenants do not change.
         live_calls: where other workers, and the next process, find a call that is on the line; in memory nobody does.
         parts: a word on each part of it as it is now, for whoever asks whether this gateway is well.
+        counts: what it has survived since start, by what it was (``Metrics.watch_store``).
     """
 
     store: Store
@@ -65,6 +66,7 @@ class Keeping:
     shelf: Shelf | None = None
     parts: Callable[[], Mapping[str, str]] = dict
     live_calls: LiveCalls = field(default_factory=MemoryLiveCalls)
+    counts: Callable[[], Mapping[str, int]] = dict
 
 
 @asynccontextmanager
@@ -136,8 +138,32 @@ async def _keep_over(
                 shelf,
                 parts=lambda: {"database": "ok" if late.is_there and late.statistics().listening else "away"},
                 live_calls=PostgresLiveCalls(late),
+                counts=lambda: _counts(store, late),
             )
         nursery.cancel_scope.cancel()
+
+
+def _counts(store: SpooledStore, late: LateDatabase) -> Mapping[str, int]:
+    """What the store has survived since start, by what it was; all of it logged as well."""
+    spool = store.statistics()
+    found = {
+        "spooled": spool.spooled,
+        "replayed": spool.replayed,
+        "set_aside": spool.set_aside,
+        "turned_away": spool.turned_away,
+        "refused": spool.refused,
+        "disk_refused": spool.disk_refused,
+    }
+    if late.is_there:
+        database = late.statistics()
+        found |= {
+            "unavailable": database.unavailable,
+            "not_asked": database.not_asked,
+            "notices_away": database.notices_away,
+            "notices_crashed": database.notices_crashed,
+            "background_crashed": database.bridge.crashed,
+        }
+    return found
 
 
 def _with(documents: Sequence[Tenant], copy: Sequence[Tenant]) -> tuple[Tenant, ...]:

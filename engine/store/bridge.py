@@ -31,12 +31,13 @@ _log = get_logger("store.bridge")
 
 @dataclass(frozen=True, slots=True)
 class BridgeStatistics:
-    """``in_flight`` is now; the others count since start."""
+    """``in_flight`` is now; the others count since start. ``crashed``: tasks in the background that ended so."""
 
     in_flight: int
     hops: int
     cancelled: int
     abandoned: int
+    crashed: int = 0
 
 
 class DbThread:
@@ -45,7 +46,7 @@ class DbThread:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._background: set[asyncio.Task[None]] = set()
-        self._in_flight = self._hops = self._cancelled = self._abandoned = 0
+        self._in_flight = self._hops = self._cancelled = self._abandoned = self._crashed = 0
         self.closed = False
 
     async def run(self, afn: Callable[[*Ts], Awaitable[T]], *args: *Ts, abandon: bool = False) -> T:
@@ -77,6 +78,7 @@ class DbThread:
             try:
                 await afn()
             except Exception:  # noqa: BLE001 - nobody awaits it: said here or nowhere
+                self._crashed += 1
                 _log.exception("a background task of the database's thread crashed")
 
         task = self._loop.create_task(guarded())
@@ -85,7 +87,7 @@ class DbThread:
 
     def statistics(self) -> BridgeStatistics:
         """A snapshot."""
-        return BridgeStatistics(self._in_flight, self._hops, self._cancelled, self._abandoned)
+        return BridgeStatistics(self._in_flight, self._hops, self._cancelled, self._abandoned, self._crashed)
 
 
 class _Hop:

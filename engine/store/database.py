@@ -62,6 +62,7 @@ class DatabaseStatistics:
     Attributes:
         left_alone: it has not answered lately, and is asked by one at a time.
         not_asked: units that failed without being tried, because of that.
+        notices_away, notices_crashed: how often nobody listened for its notices, since it was away or else.
     """
 
     embedded: bool
@@ -74,6 +75,8 @@ class DatabaseStatistics:
     left_alone: bool
     not_asked: int
     bridge: BridgeStatistics
+    notices_away: int = 0
+    notices_crashed: int = 0
 
 
 class Database:
@@ -159,6 +162,8 @@ class Database:
             left_alone=self._work.open or self._reads.open,
             not_asked=self._work.refused + self._reads.refused,
             bridge=self._thread.statistics(),
+            notices_away=self._listener.away,
+            notices_crashed=self._listener.crashed,
         )
 
     async def _hop(self, way: Callable[..., Awaitable[T]], *args: Any, abandon: bool = False) -> T:

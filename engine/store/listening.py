@@ -35,6 +35,7 @@ class Listener:
         self._one_statement = new_mutex()
         self.connected = False
         self.reconnected = 0
+        self.away = self.crashed = 0  # sessions that ended because the database was away, or for no reason known
 
     async def add(self, channel: str, callback: Callback) -> None:
         """From now on; returns when LISTEN is in effect, or when the database turned out to be away."""
@@ -62,8 +63,10 @@ class Listener:
                 await self._session()
                 wait = FIRST_PAUSE_S
             except StoreUnavailable as error:
+                self.away += 1
                 _log.warning("the database's notices cannot be heard now", detail=str(error))
             except Exception:  # noqa: BLE001 - who stops listening here goes on with old tenants for good
+                self.crashed += 1
                 _log.exception("listening for the database's notices failed")
             self.connected = False
             self._ready.set()

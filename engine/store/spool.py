@@ -14,7 +14,6 @@ as much as ``held.py`` allows, and goes to the disk or the database as soon as o
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -56,6 +55,8 @@ class SpoolStatistics:
 
     Attributes:
         turned_away: neither database nor disk nor memory had room: whoever kept it was told so, by ``OSError``.
+        refused: the database did not want it, for no reason that we know of: spooled all the same.
+        disk_refused: what was held was tried at the disk once more, which took nothing.
     """
 
     waiting: int
@@ -64,6 +65,8 @@ class SpoolStatistics:
     set_aside: int
     held: int = 0
     turned_away: int = 0
+    refused: int = 0
+    disk_refused: int = 0
 
 
 class SpooledStore:
@@ -85,6 +88,7 @@ class SpooledStore:
         self._behind = self._waiting > 0  # something may be spooled: what comes goes behind it
         self._writing = 0
         self._spooled = self._replayed = self._set_aside = self._turned_away = 0
+        self._refused = self._disk_refused = 0
         self._held = Held() if held is None else held
         self._something = trio.Event()
 
@@ -163,7 +167,8 @@ class SpooledStore:
     def statistics(self) -> SpoolStatistics:
         """A snapshot."""
         counts = (self._spooled, self._replayed, self._set_aside)
-        return SpoolStatistics(self._waiting, *counts, len(self._held), self._turned_away)
+        lost = (self._turned_away, self._refused, self._disk_refused)
+        return SpoolStatistics(self._waiting, *counts, len(self._held), *lost)
 
     async def _keep(self, record: dict[str, Any], keep: Callable[[], Any]) -> bool:
         if not self._behind and not self._writing:
@@ -175,6 +180,7 @@ class SpooledStore:
             except (StoreUnavailable, trio.TooSlowError) as error:
                 _log.warning("the database is away: spooling", detail=str(error) or "it takes too long")
             except Exception:  # noqa: BLE001 - whatever the database says: what a call left must not be lost
+                self._refused += 1
                 _log.exception("the database refuses a record: spooling")
         self._writing += 1
         try:
@@ -209,8 +215,10 @@ class SpooledStore:
             self._waiting += 1
 
     async def _try_the_disk(self) -> None:
-        with suppress(OSError):
+        try:
             await self._write_held()
+        except OSError:  # why was said when they came
+            self._disk_refused += 1
 
     async def _replay_one(self, path: Path) -> bool:
         try:

@@ -1,6 +1,7 @@
 """Several gateways on one port, one process each, and the process that keeps them: restarted, replaced, ended.
 
     supervisor ...... who lives, who is replaced, who stands in; tells workers what to do, never touches a call
+    ├─ pulse ........ PURE: who stands still, and whether by itself or with the whole machine
     └─ child ........ one process as its parent sees it: beats, deadlines, death
        ══ link ══     a pair of sockets: beats one way, orders the other; its end is the death of whoever held it
        └─ worker .... the same process from inside: the gateway, with somebody above it

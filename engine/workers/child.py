@@ -1,8 +1,8 @@
 """One worker as its parent sees it: started, listened to, told what to do, killed where it does not answer.
 
-A worker beats every half second from the loop that serves its calls. Silence means that the loop stands still, and
-with it every call of that worker: its stacks are written down, then it is killed, and its calls are recovered by
-others. Until it first was ready it may be silent longer, for importing and compiling hold a loop up too.
+A worker beats four times a second from the loop that serves its calls. Silence means that the loop stands still, and
+with it every call of that worker: halfway through our patience (``pulse.py``) it is made to write its stacks down; then
+it is killed, and its calls are recovered by others.
 """
 
 import os
@@ -18,31 +18,14 @@ import trio
 
 from engine.log import get_logger
 from engine.workers.link import LINE_BYTES, Beat, BeatReader, Order, send
+from engine.workers.pulse import LOOK_S, Patience, Pulse, Verdict
 
 DUMPING_S = 0.3  # for faulthandler to write every thread's stack
 STACK_BYTES = 16_000
-OURSELVES_LATE_S = 0.5
 DYING_S = 5.0  # for a process that has closed its link to be gone
 NOW_S = 5.0  # for one that was told to end now
 
 log = get_logger("workers.child")
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a worker may take, in seconds, before it is killed.
-
-    Attributes:
-        silent_s: between beats, once it has been ready.
-        silent_starting_s: before that.
-        ready_s: to become ready; a first start renders every tenant's prompts.
-        leave_s: to be gone after ``LEAVE`` or ``END``.
-    """
-
-    silent_s: float = 5.0
-    silent_starting_s: float = 60.0
-    ready_s: float = 600.0
-    leave_s: float = 660.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +46,7 @@ class Launch:
 class Child:
     """One process, from start to end. ``run`` it; everything else may be asked and told meanwhile."""
 
-    def __init__(self, name: str, launch: Launch, patience: Patience) -> None:
+    def __init__(self, name: str, launch: Launch, patience: Patience, pulse: Pulse) -> None:
         self.name = name
         self.pid = 0
         self.calls = 0
@@ -72,7 +55,7 @@ class Child:
         self.settled = trio.Event()  # it is ready, or has ended without
         self.ended = trio.Event()
         self.told: Order | None = None
-        self._launch, self._patience = launch, patience
+        self._launch, self._patience, self._pulse = launch, patience, pulse
         self._told = trio.Event()
         self._process: trio.Process | None = None
         self._ended_at: float | None = None
@@ -123,6 +106,7 @@ class Child:
             log.error("a worker cannot be started", worker=self.name, detail=str(error))
             task_status.started()
         finally:
+            self._pulse.forget(self.name)
             self._ended_at = trio.current_time()
             self.ended.set()
             self.settled.set()
@@ -141,31 +125,43 @@ class Child:
 
     async def _listen(self, stacks: IO[bytes], on_change: Callable[["Child"], None]) -> None:
         link = trio.SocketStream(trio.socket.from_stdlib_socket(self._link.dup()))
-        reader, ready_by = BeatReader(), trio.current_time() + self._patience.ready_s
-        async with link:
-            while True:
-                starting = self.ready_at is None
-                silent_s = self._patience.silent_starting_s if starting else self._patience.silent_s
-                with trio.move_on_after(silent_s) as scope:
-                    data = await _receive(link)
-                    for beat in reader.feed(data):
-                        self._note(beat, on_change)
-                    if not data:
-                        break
-                if starting and trio.current_time() > ready_by:
-                    await self._kill("not ready in time", stacks)
-                elif scope.cancelled_caught and trio.current_time() < scope.deadline + OURSELVES_LATE_S:
-                    # Else it was we who stood still (a machine suspended, say), and it may have done nothing wrong.
-                    await self._kill("silent", stacks)
+        reader = BeatReader()
+        self._pulse.look(trio.current_time())
+        self._pulse.beat(self.name, ready=False)
+        async with link, trio.open_nursery() as watching:
+            watching.start_soon(self._watch, stacks, trio.current_time() + self._patience.ready_s)
+            while data := await _receive(link):
+                for beat in reader.feed(data):
+                    self._note(beat, on_change)
+            watching.cancel_scope.cancel()
+        self._pulse.forget(self.name)  # on its way out it has nothing more to say
         await trio.sleep(DYING_S)
-        await self._kill("its link is closed, and it does not end", stacks)
+        await self._kill("its link is closed, and it does not end", _Dump(stacks))
 
     def _note(self, beat: Beat, on_change: Callable[["Child"], None]) -> None:
         self.calls = beat.calls
+        self._pulse.beat(self.name, ready=beat.ready)
         if beat.ready and self.ready_at is None:
             self.ready_at = trio.current_time()
             self.settled.set()
             on_change(self)
+
+    async def _watch(self, stacks: IO[bytes], ready_by: float) -> None:
+        """Whoever stands still is killed."""
+        dump = _Dump(stacks)
+        while True:
+            await trio.sleep(LOOK_S)
+            self._pulse.look(now := trio.current_time())
+            verdict = self._pulse.verdict(self.name)
+            if self.ready_at is None and now > ready_by:
+                await self._kill("not ready in time", dump)
+            elif verdict is Verdict.SILENT:
+                await self._kill("silent", dump)
+            elif verdict is Verdict.DOUBTFUL and not dump.asked:
+                dump.ask(self._signal)
+            elif verdict is Verdict.WELL and dump.asked:
+                log.warning("a worker stood still for a while", worker=self.name, pid=self.pid, stacks=dump.read())
+                dump = _Dump(stacks)
 
     async def _enforce(self) -> None:
         """Whoever was told to go has gone in time."""
@@ -178,17 +174,33 @@ class Child:
         log.warning("a worker does not go, killed", worker=self.name, pid=self.pid, told=self.told.name)
         self._signal(signal.SIGKILL)
 
-    async def _kill(self, why: str, stacks: IO[bytes]) -> None:
-        self._signal(signal.SIGUSR2)  # see worker.py
-        await trio.sleep(DUMPING_S)
-        said = os.pread(stacks.fileno(), STACK_BYTES, 0).decode("utf-8", "replace")
-        log.error("a worker is killed", worker=self.name, pid=self.pid, why=why, calls=self.calls, stacks=said)
+    async def _kill(self, why: str, dump: "_Dump") -> None:
+        if not dump.asked:
+            dump.ask(self._signal)
+            await trio.sleep(DUMPING_S)
         self._signal(signal.SIGKILL)
+        log.error("a worker is killed", worker=self.name, pid=self.pid, why=why, calls=self.calls, stacks=dump.read())
         await trio.sleep_forever()  # until ``run`` sees it gone
 
     def _signal(self, number: signal.Signals) -> None:
         assert self._process is not None, "only a process that was started is ever judged"
         self._process.send_signal(number)  # nothing happens where it has ended
+
+
+class _Dump:
+    """What a worker is doing, by every thread's stack: asked for (``post.py`` answers, even where its loop cannot)."""
+
+    def __init__(self, stacks: IO[bytes]) -> None:
+        self._stacks = stacks
+        self._begins_at = os.fstat(stacks.fileno()).st_size  # behind what was written when it was last asked
+        self.asked = False
+
+    def ask(self, tell: Callable[[signal.Signals], None]) -> None:
+        self.asked = True
+        tell(signal.SIGUSR2)
+
+    def read(self) -> str:
+        return os.pread(self._stacks.fileno(), STACK_BYTES, self._begins_at).decode("utf-8", "replace")
 
 
 async def _receive(link: trio.SocketStream) -> bytes:

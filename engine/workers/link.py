@@ -12,7 +12,7 @@ from enum import Enum
 
 import orjson
 
-BEAT_S = 0.5
+BEAT_S = 0.25
 LINE_BYTES = 4096
 
 

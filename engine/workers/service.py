@@ -23,9 +23,10 @@ from engine.log import get_logger
 from engine.server.app import listen
 from engine.store.embedded import EmbeddedServer
 from engine.store.pghome import find_home
-from engine.workers.child import Launch, Patience
+from engine.workers.child import Launch
 from engine.workers.link import Order
 from engine.workers.post import Station
+from engine.workers.pulse import Patience
 from engine.workers.supervisor import MISTAKE, Supervisor
 
 MOVING_S = 20.0  # on top of the drain: what is left is moved, and written down

@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 import trio
 
 from engine.log import get_logger
-from engine.workers.child import Child, Launch, Patience
+from engine.workers.child import Child, Launch
 from engine.workers.link import Order
 from engine.workers.policy import Backoff, Outage
+from engine.workers.pulse import Patience, Pulse
 
 MISTAKE = 2  # the exit status of whoever was set up wrongly, and has said so in one line
 
@@ -44,6 +45,7 @@ class Supervisor:
         """``stand_in`` None: callers wait in the backlog for as long as it takes."""
         self._slots = [_Slot(index) for index in range(count)]
         self._worker, self._stand_in, self._patience = worker, stand_in, patience
+        self._pulse = Pulse(patience)
         self._jitter = random.Random()  # noqa: S311 - of pauses
         self._outage = Outage()
         self._children: dict[str, Child] = {}
@@ -158,7 +160,7 @@ class Supervisor:
             elif (due := max(due, again_at)) <= now and self._standing_in is None:
                 launched += 1
                 log.error("nobody serves: the static script is put in", for_want_of=len(self._slots))
-                self._standing_in = Child(f"stand-in.{launched}", self._stand_in, self._patience)
+                self._standing_in = Child(f"stand-in.{launched}", self._stand_in, self._patience, self._pulse)
                 again_at = now + backoff.pause_s(served_s=0.0, chance=self._jitter.random())
                 await self._launch(self._standing_in, nursery)
                 continue
@@ -167,7 +169,7 @@ class Supervisor:
 
     def _make(self, slot: _Slot) -> Child:
         slot.incarnation += 1
-        return Child(f"worker-{slot.index}.{slot.incarnation}", self._worker, self._patience)
+        return Child(f"worker-{slot.index}.{slot.incarnation}", self._worker, self._patience, self._pulse)
 
     async def _launch(self, child: Child, nursery: trio.Nursery) -> None:
         self._children[child.name] = child

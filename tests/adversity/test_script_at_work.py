@@ -7,7 +7,7 @@ import pytest
 import trio
 import trio.testing
 
-from engine.call.floor import LOSSES_TOLERATED
+from engine.call.lineup import LOSSES_TOLERATED
 from engine.call.tool_calls import COMPANY_S
 from engine.fallback.steps import LISTEN, State
 from engine.sim.caller import CallOptions

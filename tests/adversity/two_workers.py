@@ -187,6 +187,7 @@ async def two_workers(cache: VoiceCache, *rules: Rule, brain: GroundedBrain | No
                     "gemini_url": await peers.start(model.serve),
                     "gemini_transcribe_url": await peers.start(ear.serve),
                     "embeddings": "offline",
+                    "local_model": False,
                     "secret_key": SECRET,
                 },
             )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.adversity.silence import Announced, Turn, longest_silence, owed
+from bench.adversity.silence import Announced, Turn, longest_silence, owed, turns_of
 
 ANSWERED = Turn(1000, 9000, settled=True)
 UNANSWERED = Turn(1000, 9000, settled=False)
@@ -62,3 +62,28 @@ def test_of_a_settled_turn_only_what_leads_up_to_its_last_sound_is_owed() -> Non
         (1000, 6000),
         (9500, 12000),
     ]
+
+
+def test_turns_lie_between_what_the_caller_says() -> None:
+    assert turns_of([(2000, 3000), (5000, 6000)], [(100, 1500), (6500, 7000)], until=8000) == [
+        Turn(0, 2000, settled=True),
+        Turn(3000, 5000, settled=False),
+        Turn(6000, 8000, settled=True),
+    ]
+
+
+def test_a_caller_who_was_answered_may_be_silent_until_they_are_asked_again() -> None:
+    answers = [(3500.0, 6000.0), (18_500.0, 19_500.0)]
+    turns = turns_of([(2000, 3000)], answers, until=20_000, asked_again=[18_000])
+    assert longest_silence(turns[1:], answers) == 500
+
+
+def test_a_caller_who_was_not_answered_waits_until_they_are_asked_again_and_longer() -> None:
+    answers = [(18_500.0, 19_500.0)]
+    turns = turns_of([(2000, 3000)], answers, until=20_000, asked_again=[18_000])
+    assert longest_silence(turns[1:], answers) == 15_000
+
+
+def test_being_about_to_ask_again_is_no_answer() -> None:
+    turns = turns_of([(2000, 3000)], [(3500.0, 6000.0)], until=40_000, asked_again=[18_000])
+    assert longest_silence(turns[1:], [(3500.0, 6000.0)]) == 22_000

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.adversity.rows import ALL, chosen
-from bench.adversity.table import Judged, as_json, as_markdown, as_text
+from bench.adversity.table import GROUPS_SAID, Judged, as_json, as_markdown, as_text
 from bench.adversity.types import GROUPS, Bars, Row, RunResult, broken, broken_together
 from engine.sim.figures import Effects
 
@@ -82,8 +82,8 @@ def test_the_summary_has_one_line_for_each_group_with_its_worst() -> None:
     line = replace(ROW, name="cut", group="line")
     judged = [Judged(ROW, (GOOD,)), Judged(other, (replace(GOOD, silence_ms=1600.0),)), Judged(line, (GOOD,))]
     assert as_markdown(as_json(judged, seed=1, took_s=1.0)).splitlines()[2:] == [
-        "| model | 2 | 2 | 2 | 1.6 s, 1.6 s | 0, 0 | nothing |",
-        "| line | 1 | 1 | 1 | 0.9 s, 0.9 s | 0, 0 | nothing |",
+        f"| {GROUPS_SAID['model']} | 2 | 2 | 2 | 1.6 s, 1.6 s | 0, 0 | nothing |",
+        f"| {GROUPS_SAID['line']} | 1 | 1 | 1 | 0.9 s, 0.9 s | 0, 0 | nothing |",
     ]
 
 

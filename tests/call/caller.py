@@ -122,8 +122,18 @@ class OnCall:
 
 
 @asynccontextmanager
-async def on_call(model: FakeModel | None = None, *, tenant: Tenant = TENANT, **changes: Any) -> AsyncIterator[OnCall]:
-    """A call from its start to its end; asserts that it leaves no session open."""
+async def on_call(
+    model: FakeModel | None = None,
+    *,
+    tenant: Tenant = TENANT,
+    before: Callable[[CallRecord], None] = lambda record: None,
+    **changes: Any,
+) -> AsyncIterator[OnCall]:
+    """A call from its start to its end; asserts that it leaves no session open.
+
+    Args:
+        before: what an earlier line of the call left on record.
+    """
     used = model or FakeModel()
     given = services(tenant, **{"providers": {used.name: used}, "new_vad": LevelVad, **changes})
     async with open_line() as rig:
@@ -135,6 +145,7 @@ async def on_call(model: FakeModel | None = None, *, tenant: Tenant = TENANT, **
             started_at=trio.current_time(),
             observe=given.observe,
         )
+        before(record)
         call = OnCall(rig, used, record, given)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_serve, call, tenant)

@@ -11,6 +11,7 @@ import trio
 
 from engine.audio.vad import WebRtcVad
 from engine.call import switchboard as module
+from engine.call.circuits import Circuits
 from engine.call.outcome import Outcome, Reason
 from engine.call.record import CallRecord
 from engine.call.services import Services
@@ -41,8 +42,10 @@ def services(*tenants: Tenant, **changes: Any) -> Services:
     library = PromptLibrary(SpellingVoice())
     for tenant in tenants:
         library.prepare(tenant)
+    metrics = changes.get("metrics") or Metrics()
     made: dict[str, Any] = {
         "providers": {},
+        "circuits": Circuits(metrics),
         "search": MemorySearch(tenants),
         "catalog": standard_catalog(),
         "ledger": MemoryLedger(),
@@ -53,7 +56,7 @@ def services(*tenants: Tenant, **changes: Any) -> Services:
         "carrier": None,
         "dial_done_url": "https://frontdesk.test/twilio/dial-done",
         "new_vad": WebRtcVad,
-        "metrics": Metrics(),
+        "metrics": metrics,
         **changes,
     }
     return Services(**made)

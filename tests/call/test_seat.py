@@ -10,9 +10,12 @@ import trio
 import trio.testing
 from pydantic import ValidationError
 
+from engine.call.circuits import Circuits
+from engine.call.lineup import Lineup
 from engine.call.seat import PAUSES_S, Attempt, Seat, attempts
 from engine.errors import MisuseError, ModelClosed, ModelLost, ModelRefused
 from engine.messages import AgentTranscript, FloorEvent, OpenTurn, PlayoutCommand, ResponseStarted, Speak
+from engine.metrics import Metrics
 from engine.model.liveness import COMPANY_EVERY_S
 from engine.model.provider import SessionSetup
 from engine.tenants.tenant import Tenant, Timing
@@ -23,13 +26,14 @@ TENANT = Tenant(id="acme", name="Acme", greeting="Hi.")
 SETUP = SessionSetup(TENANT, "CA1")
 
 
-def planned(count: int, *providers: FakeModel, handle: str | None) -> list[Attempt]:
-    return list(itertools.islice(attempts(providers, handle, "one"), count))
+def planned(count: int, *providers: FakeModel, handle: str | None, refused: str = "") -> list[Attempt]:
+    lineup = Lineup(providers, Circuits(Metrics()))
+    return list(itertools.islice(attempts(lineup, lambda: 0.0, handle, "one", refused=refused), count))
 
 
-def test_a_handle_is_tried_first_then_afresh_then_the_next_provider_and_around_with_growing_pauses() -> None:
+def test_a_handle_is_tried_first_then_afresh_then_the_next_provider_at_once_and_around_with_growing_pauses() -> None:
     one, two = FakeModel("one"), FakeModel("two")
-    plan = planned(9, one, two, handle="h")
+    plan = planned(15, one, two, handle="h")
     assert [(a.provider.name, a.handle) for a in plan[:5]] == [
         ("one", "h"),
         ("one", None),
@@ -38,7 +42,13 @@ def test_a_handle_is_tried_first_then_afresh_then_the_next_provider_and_around_w
         ("two", None),
     ]
     assert all(attempt.handle is None for attempt in plan[1:])
-    assert [attempt.pause_s for attempt in plan] == [0.0, *PAUSES_S, PAUSES_S[-1], PAUSES_S[-1]]
+    rounds = [pause_s for longer in (*PAUSES_S, PAUSES_S[-1]) for pause_s in (longer, 0.0)]
+    assert [attempt.pause_s for attempt in plan] == [0.0, *rounds]
+
+
+def test_who_is_left_of_a_single_provider_is_tried_with_growing_pauses() -> None:
+    plan = planned(8, FakeModel("one"), handle="h")
+    assert [attempt.pause_s for attempt in plan] == [0.0, *PAUSES_S, PAUSES_S[-1]]
 
 
 def test_without_a_handle_or_without_the_means_to_use_it_the_plan_begins_afresh() -> None:
@@ -51,15 +61,20 @@ def test_without_a_handle_or_without_the_means_to_use_it_the_plan_begins_afresh(
 def test_a_handle_is_for_its_own_provider_alone() -> None:
     other, one = FakeModel("other"), FakeModel("one")
     assert [(a.provider.name, a.handle) for a in planned(4, other, one, handle="h")] == [
-        ("other", None),
         ("one", "h"),
         ("one", None),
         ("other", None),
+        ("one", None),
     ]
 
 
+def test_who_has_just_refused_is_tried_after_all_others() -> None:
+    models = [FakeModel("other"), FakeModel("one"), FakeModel("third")]
+    assert [a.provider.name for a in planned(3, *models, handle=None, refused="one")] == ["third", "other", "one"]
+
+
 def test_without_providers_there_is_nothing_to_try() -> None:
-    assert list(attempts((), "h")) == []
+    assert planned(1, handle="h") == []
 
 
 @dataclass

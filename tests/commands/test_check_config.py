@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.speech import weights
 from tests.commands.conftest import Run
 
 TENANT = """
@@ -23,16 +24,28 @@ def test_good_settings_are_listed_and_secrets_are_masked(run: Run, monkeypatch: 
     assert "FRONTDESK_MAX_CALLS=7\n" in ran.out
     assert "FRONTDESK_TWILIO_AUTH_TOKEN=***" in ran.out
     assert "tenant harbor-dental: +15550100100" in ran.out
+    assert "models: gemini-live" in ran.out
     assert "not-for-anybody" not in ran.out + ran.err
     assert "nor-this" not in ran.out + ran.err
     assert ran.err == ""
 
 
-def test_what_is_missing_for_real_calls_is_said(run: Run) -> None:
+def test_what_is_missing_for_real_calls_is_said(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRONTDESK_LOCAL_MODEL", "false")
     ran = run("check-config")
     assert ran.status == 0
     assert "no FRONTDESK_TWILIO_AUTH_TOKEN" in ran.err
-    assert "no FRONTDESK_GEMINI_API_KEY" in ran.err
+    assert "no key of a model (FRONTDESK_GEMINI_API_KEY" in ran.err
+
+
+@pytest.mark.parametrize("available", [True, False])
+def test_without_a_key_the_local_model_speaks_where_this_machine_can(
+    available: bool, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "available", lambda: available)
+    ran = run("check-config")
+    assert ("models: local\n" in ran.out) is available
+    assert ("no key of a model" in ran.err) is not available
 
 
 def test_unknown_name_is_refused_with_the_cure(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,7 @@ def test_a_tenant_imported_elsewhere_is_answered_for_at_once(tmp_path: Path) -> 
         "FRONTDESK_TWILIO_ACCOUNT_SID": ACCOUNT_SID,
         "FRONTDESK_TWILIO_AUTH_TOKEN": AUTH_TOKEN,
         "FRONTDESK_DRAIN_S": "1",
+        "FRONTDESK_LOCAL_MODEL": "false",
     }
     program = (sys.executable, "-m", "engine")
     plumber = examples.load("kessler-plumbing")

@@ -41,7 +41,8 @@ def test_bind_without_a_port_is_refused_before_anything_starts(
 def environment(speech: VoiceCache, **settings: str) -> dict[str, str]:
     """Ours alone, with the prompts where they have been rendered already."""
     others = {name: value for name, value in os.environ.items() if not name.upper().startswith("FRONTDESK_")}
-    return others | {"FRONTDESK_DATA_DIR": str(cache_dir(speech))} | settings
+    # Nor is speech prepared, which takes a while on a machine that never did.
+    return others | {"FRONTDESK_DATA_DIR": str(cache_dir(speech)), "FRONTDESK_LOCAL_MODEL": "false"} | settings
 
 
 def test_address_that_somebody_has_is_one_line_and_no_traceback(

@@ -118,6 +118,20 @@ async def test_no_cancellation_at_any_moment_hangs() -> None:
         assert thread.statistics().in_flight == 0
 
 
+async def test_a_crash_that_nobody_awaits_is_counted() -> None:
+    async def crashes() -> None:
+        raise LookupError("in the background")
+
+    async with open_db_thread() as thread:
+
+        async def start() -> None:
+            thread.start_soon(crashes)
+            await pause(0.01)
+
+        await thread.run(start)
+        assert thread.statistics().crashed == 1
+
+
 async def test_when_the_thread_has_ended_asking_it_is_a_mistake_of_ours() -> None:
     async with open_db_thread() as thread:
         pass

@@ -142,6 +142,7 @@ async def test_a_record_that_the_store_chokes_on_is_not_lost(tmp_path: Path) -> 
     with pytest.raises(MisuseError):
         await store.keep_call(an_end(call_sid="../up"))
     assert len(files(tmp_path)) == 1
+    assert store.statistics().refused == 1
 
 
 class Full:
@@ -210,6 +211,21 @@ async def test_what_is_held_is_logged_without_its_sound_and_turned_away_beyond_i
     assert ("CA1" in held["record"]["document"], "audio" in held["record"]) == (True, False)
     assert (turned_away["log_level"], "k1" in turned_away["record"]["document"]) == ("critical", True)
     assert (store.statistics().held, store.statistics().turned_away) == (1, 1)
+
+
+async def test_each_time_that_the_disk_still_takes_nothing_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, inner = Full(monkeypatch), Moody()
+    store = SpooledStore(inner, tmp_path)
+    inner.away = True
+    await store.keep_call(an_end())
+    await store._try_the_disk()
+    await store._try_the_disk()
+    assert store.statistics().disk_refused == 2
+    disk.full = False
+    await store._try_the_disk()
+    assert store.statistics().disk_refused == 2
 
 
 async def test_what_is_held_is_written_when_the_process_ends_if_the_disk_takes_it_now(

@@ -11,15 +11,16 @@ from pathlib import Path
 import pytest
 import trio
 
-from engine.workers.child import Launch, Patience
+from engine.workers.child import Launch
 from engine.workers.link import Order
 from engine.workers.policy import PAUSES_S
+from engine.workers.pulse import Patience
 from engine.workers.supervisor import Supervisor
 
 pytestmark = pytest.mark.real_time
 
 PROGRAM = str(Path(__file__).with_name("child_program.py"))
-QUICK = Patience(silent_s=0.5, silent_starting_s=5.0, ready_s=5.0, leave_s=2.0)
+QUICK = Patience(silent_s=0.5, silent_together_s=1.5, silent_starting_s=5.0, ready_s=5.0, leave_s=2.0)
 SLACK_S = 1.0  # of a busy machine: to start an interpreter, at most
 
 
