@@ -23,7 +23,7 @@ class Told:
 
 
 @dataclass(slots=True)
-class Asked:
+class ResponseRecord:
     """A response, and all that the model had been told when it was begun: for "was it looked up before?".
 
     Attributes:
@@ -80,7 +80,7 @@ class SessionRecord:
     deaf: bool = False
     setup: Setup | None = None
     commits: list[Commit] = field(default_factory=list)
-    responses: list[Asked] = field(default_factory=list)
+    responses: list[ResponseRecord] = field(default_factory=list)
     spoken: list[Spoken] = field(default_factory=list)
     tool_calls: list[str] = field(default_factory=list)
     tool_answers: list[ToolAnswer] = field(default_factory=list)

@@ -10,7 +10,7 @@ from engine.sim.brain import HeardTurn, Reply, Said, ToolAnswer
 from engine.sim.model_record import Spoken
 from engine.sim.openai_config import Wanted
 from engine.sim.openai_items import Item
-from engine.sim.openai_record import Asked
+from engine.sim.openai_record import ResponseRecord
 from engine.sim.openai_stage import OpenStage
 
 Status = Literal["completed", "cancelled", "incomplete", "failed"]
@@ -54,7 +54,7 @@ class Response:
     id: str
     wanted: Wanted
     turn: Turn
-    asked: Asked
+    asked: ResponseRecord
     context: tuple[int, int] = (0, 0)
     cached: tuple[int, int] = (0, 0)
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)

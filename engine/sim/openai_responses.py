@@ -11,7 +11,7 @@ from engine.sim.model_record import Commit, Note, Spoken
 from engine.sim.moods import LosesToolResult
 from engine.sim.openai_config import Wanted
 from engine.sim.openai_items import Item, answer_of, heard_turn, history_of
-from engine.sim.openai_record import Asked, Told
+from engine.sim.openai_record import ResponseRecord, Told
 from engine.sim.openai_response import Response, Turn, begin, break_off
 from engine.sim.openai_schema import Refused
 from engine.sim.openai_speech import give
@@ -77,7 +77,9 @@ class Responses:
 
     async def tell_of_phantom(self) -> None:
         """A response that nobody has heard of was interrupted (in a bad mood)."""
-        asked = Asked(trio.current_time(), self._stage.turn, self._stage.new_id("resp"), "server", False, (), "")
+        asked = ResponseRecord(
+            trio.current_time(), self._stage.turn, self._stage.new_id("resp"), "server", False, (), ""
+        )
         turn = Turn(self._stage.turn, HeardTurn(None), Spoken(self._stage.turn, ""))
         phantom = Response(asked.response_id, self._stage.config.wanted(), turn, asked)
         details = {"type": "cancelled", "reason": "turn_detected"}
@@ -129,11 +131,11 @@ class Responses:
             for given in wanted.input
         ]
 
-    def _ask(self, wanted: Wanted, items: list[Item], by: Literal["client", "server"]) -> Asked:
+    def _ask(self, wanted: Wanted, items: list[Item], by: Literal["client", "server"]) -> ResponseRecord:
         """Put it on record, before anything is done about it."""
         context = tuple(Told(item.id, item.kind, item.text, item.fresh) for item in items)
         goes_on = _goes_on(items) and self._turn is not None and wanted.in_conversation
-        asked = Asked(
+        asked = ResponseRecord(
             trio.current_time(),
             self._stage.turn + (not goes_on and wanted.in_conversation),
             self._stage.new_id("resp"),
@@ -146,7 +148,7 @@ class Responses:
         self._stage.record.responses.append(asked)
         return asked
 
-    async def _turn_of(self, wanted: Wanted, items: list[Item], asked: Asked) -> Turn | None:
+    async def _turn_of(self, wanted: Wanted, items: list[Item], asked: ResponseRecord) -> Turn | None:
         """The turn that is to be answered, new or going on; None: it stays without an answer."""
         if not wanted.in_conversation:
             heard = heard_turn(items, wanted)
