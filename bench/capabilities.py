@@ -24,7 +24,10 @@ ROWS: Final[Mapping[str, tuple[str, str]]] = {
     "server_turn_events": ("says when the caller starts and stops", "not needed: our own endpointing decides with all"),
     "per_turn_context": ("takes notes for one turn", ""),
     "interim_transcripts": ("writes down the caller's words while they speak", ""),
-    "prompt_transcripts": ("has them when the caller pauses, every time", "a listener writes them down beside it"),
+    "transcripts_within_s": (
+        "has them soon after the caller's end, every time",
+        "a listener writes them down beside it",
+    ),
     "truncation": ("can be told how much of an answer was heard", "our record has it; a fresh session is told that"),
     "forced_tool": ("a tool can be demanded", "tools are offered; nothing relies on more"),
     "text_output": ("answers in writing, for a tenant's own voice to say", "speaks with its own voice"),
@@ -51,6 +54,8 @@ def table() -> str:
 def _said(value: bool | float) -> str:  # noqa: FBT001 - a cell of the table
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if value < 60:
+        return f"within {value} s" if value else "no"
     return "without end" if math.isinf(value) else f"{value / 60:.0f} min"
 
 

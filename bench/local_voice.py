@@ -42,7 +42,7 @@ from engine.sim.gemini import SimGemini
 from engine.sim.report import PhoneReport, Spread
 from engine.sim.scenario import Clip, Listen, Say
 from engine.sim.showcase_checks import likeness
-from engine.sim.stories import LOCAL_BUDGET_MS, served_by
+from engine.sim.stories import served_by
 from engine.sim.world import World, open_world
 from engine.speech.pool import open_speech
 from engine.store.interface import CallEnd
@@ -164,7 +164,6 @@ def report(asked: Sequence[Asked], at_once: int) -> dict[str, Any]:
     return {
         "questions": count,
         "at_once": at_once,
-        "retrieval_budget_ms": LOCAL_BUDGET_MS,
         "response_ms": {name: round(value, 1) for name, value in asdict(spread).items()},
         "unanswered": count - len(responses),
         "right": {

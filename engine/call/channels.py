@@ -31,6 +31,7 @@ class FloorEnds:
     agent_sounding: Callable[[], bool]
     next_generation: Callable[[], int]
     listening: bool = False  # the caller's words come in time, from a listener or the model: they are waited for
+    words_within_s: float = 0.0  # where that takes longer than a tenant's budget for retrieval
 
 
 class Filler:

@@ -76,7 +76,7 @@ class Conversation:
         self._company = Company(tenant, prompts, Filler(ends, record, metrics))
         self.tools = ToolCalls(tenant, record, ends, self.link, self._company)
         self._table = TurnTable()
-        self._questions = Questions(tenant, record, ends, metrics)
+        self.questions = Questions(tenant, record, ends, metrics)
         self._speech = AgentSpeech(record)
         self._deadlines = Deadlines(record.started_at + 60.0 * tenant.quotas.longest_call_minutes)
         self._stepped = trio.lowlevel.ParkingLot()
@@ -191,7 +191,7 @@ class Conversation:
 
     async def _on_caller_text(self, text: str, now: float, *, final: bool = False, by_listener: bool = False) -> None:
         if self._table.phase in {Phase.LISTENING, Phase.HOLDING}:
-            self._questions.hear(text, by_listener=by_listener)
+            self.questions.hear(text, by_listener=by_listener)
             if self._table.phase is Phase.HOLDING and self._question.outcome is not None:
                 await self._advance(Cue.NOTES_READY, now)
         elif final and text.strip():
@@ -251,11 +251,11 @@ class Conversation:
                     self._speech.cut(through)
                     await self._ends.playout.send(CutPlayout(through, Cut.NOW))
                 case Do.OPEN_TURN:
-                    await self.link.open_turn(self._questions.next_turn())
+                    await self.link.open_turn(self.questions.next_turn())
                 case Do.KEEP_OPEN:
                     self._question.keep_open()
                 case Do.ASK_NOTES:
-                    self._questions.ask(now)
+                    self.questions.ask(now)
                     if self._question.outcome is not None:
                         await self._advance(Cue.NOTES_READY, now)
                 case Do.COMMIT | Do.COMMIT_WITHOUT:
@@ -285,7 +285,7 @@ class Conversation:
 
     @property
     def _question(self) -> Question:
-        return self._questions.current
+        return self.questions.current
 
     def _next_deadline(self) -> float:
         budget = self._question.deadline if self._table.phase is Phase.HOLDING else math.inf

@@ -10,6 +10,7 @@ from typing import TypeAlias
 import trio
 
 from engine.call.carrier_end import end_at_carrier, put_through
+from engine.call.channels import FloorEnds
 from engine.call.context import CallContext
 from engine.call.conversation import Conversation
 from engine.call.desk import AgentEnds, PersonWanted
@@ -23,6 +24,7 @@ from engine.fallback.responder import HandedBack, SaidGoodbye, ScriptEnd, WantsP
 from engine.fallback.steps import Opening
 from engine.log import get_logger
 from engine.messages import Cut, CutPlayout, Floor, Uplink
+from engine.model.provider import ModelProvider
 
 log = get_logger("call.floor")
 """Joins lines by call and tenant, bound by the switchboard."""
@@ -81,7 +83,7 @@ async def _converse(call: CallContext, seats: trio.Nursery, seat: Seat) -> tuple
     conversation = Conversation(
         tenant=call.tenant,
         record=call.record,
-        ends=replace(call.ends, listening=call.ends.listening or seat.provider.capabilities.prompt_transcripts),
+        ends=_ends_for(call, seat.provider),
         uplink=seat.uplink,
         prompts=call.services.prompts.for_tenant(call.tenant),
         desk=call.desk,
@@ -110,9 +112,18 @@ async def _converse(call: CallContext, seats: trio.Nursery, seat: Seat) -> tuple
     finally:
         call.ends.gate.route_to(None)
         chair.leave()
+        conversation.questions.keep_unanswered(conversation.open_turn)
     if tenure is None or (isinstance(tenure, ModelLost) and chair.seat.lost is not None):
         tenure = chair.seat.why()
     return tenure, chair.seat
+
+
+def _ends_for(call: CallContext, provider: ModelProvider) -> FloorEnds:
+    """With whom it is known by what time the caller's words are there: a listener, else the model itself."""
+    within_s = provider.capabilities.transcripts_within_s
+    if call.ends.listening or not within_s:
+        return call.ends
+    return replace(call.ends, listening=True, words_within_s=within_s)
 
 
 def _model_lost(call: CallContext, seat: Seat, lost: ModelLost) -> None:

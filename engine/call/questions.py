@@ -34,8 +34,13 @@ class Questions:
         """The caller is done: ask for good, and let the budget begin."""
         self._send(self.current.ask(now))
 
+    def keep_unanswered(self, turn_id: int | None) -> None:
+        """The session is gone while this turn is open: whoever goes on is to know what was said of it so far."""
+        if turn_id is not None and self.current.text:
+            self._record.caller_said(turn_id, self.current.text)
+
     def _question(self) -> Question:
-        budget_s = self._tenant.timing.retrieval_budget_ms / 1000
+        budget_s = max(self._tenant.timing.retrieval_budget_ms / 1000, self._ends.words_within_s)
         return Question(self._tenant.id, self._record.turns, budget_s, listening=self._ends.listening)
 
     def _send(self, query: Query | None) -> None:

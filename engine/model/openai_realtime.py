@@ -28,7 +28,7 @@ CAPABILITIES: Final = Capabilities(
     text_output=True,
     g711=True,
     interim_transcripts=True,  # at every pause of the caller; not while a word is being said
-    prompt_transcripts=True,
+    transcripts_within_s=0.6,  # it begins to write at the commit
 )
 AZURE: Final = ".openai.azure.com"
 

@@ -39,8 +39,8 @@ class Capabilities:
         text_output: it can answer in text instead of sound.
         g711: it takes and gives mu-law at 8 kHz.
         interim_transcripts: it may say what it understands while the caller still speaks.
-        prompt_transcripts: what it understood comes when the caller pauses, every time: it is worth waiting for within
-            the budget of retrieval, where no listener is at work.
+        transcripts_within_s: so soon after the caller's end it has said what it understood, every time: worth waiting
+            for where no listener is at work, also past the tenant's budget. 0: not every time.
         connection_limit_s: how long a connection lasts at most; a successor is ready before.
     """
 
@@ -52,7 +52,7 @@ class Capabilities:
     text_output: bool
     g711: bool
     interim_transcripts: bool
-    prompt_transcripts: bool = False
+    transcripts_within_s: float = 0.0
     connection_limit_s: float = math.inf
 
 

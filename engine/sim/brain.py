@@ -131,7 +131,7 @@ class GroundedBrain:
     def reply(self, turn: HeardTurn) -> Reply:
         """See ``Brain``."""
         if turn.results:
-            return Reply(" ".join(_message_of(result) for result in turn.results))
+            return Reply(" ".join(dict.fromkeys(map(_message_of, turn.results))))  # asked twice, told once
         if turn.transcript is None:
             return self._to_text(turn)
         return self._to_speech(turn.transcript, turn)

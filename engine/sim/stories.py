@@ -34,8 +34,6 @@ TO_ANYBODY = (
 )
 """What nothing and nobody that answers has been told before."""
 
-# The local voice cannot answer before it has understood: on a busy machine, to wait for that costs nothing.
-LOCAL_BUDGET_MS = 600
 _NO_KEYS: Mapping[str, Any] = {"gemini_api_key": None, "openai_api_key": None}
 
 
@@ -71,8 +69,7 @@ def spoken(cache: VoiceCache, texts: Sequence[str]) -> tuple[Clip, ...]:
 
 def served_by(tenant: Tenant, *models: ModelName) -> Tenant:
     """The tenant with these models, the last of them the local one."""
-    timing = tenant.timing.model_copy(update={"retrieval_budget_ms": LOCAL_BUDGET_MS})
-    return tenant.model_copy(update={"models": models, "timing": timing})
+    return tenant.model_copy(update={"models": models})
 
 
 def the_tour(tenant: Tenant, cache: VoiceCache) -> Story:

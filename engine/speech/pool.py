@@ -26,9 +26,9 @@ from engine.speech.queue import FairQueue
 from engine.speech.statistics import SpeechCounts, SpeechStatistics
 from engine.speech.weights import prepare
 
-# Calls at once of whose jobs 19 in 20 wait less than 100 ms for a process. On one, a job stands behind any other,
-# on several behind none as long as one is free: hence two serve three times as many. bench/local_speech.py found 7 and
-# 26; slower processors want the difference.
+# Calls served well at once: 19 in 20 of a turn's last readings, begun in the caller's silence, are there within 400 ms,
+# most of which the rest of endpointing hides. bench/local_speech.py found 10 on one process and 29 on two, where a job
+# waits only while both are busy; slower processors want the difference.
 CALLS_ON_ONE, CALLS_ON_EACH_FURTHER = 6, 12
 
 QUEUED = 64  # jobs in line: some seconds' work for one process, so one more would be answered too late anyway

@@ -169,7 +169,14 @@ async def test_the_real_local_voice_takes_over_in_time(
     async with stage(tmp_path, speech, *gone_in(2, after_ms=300), tenant=tenant, local_model=True) as on:
         assert on.world.composed.gateway.parts()["speech"] == "ok"
         call = await on.call(
-            [Listen(), Say(on.said[PARKING]), Wait(7.0), SayOver(on.said[WHITENING], 400), Listen(), HangUp()]
+            [
+                Listen(),
+                Say(on.said[PARKING]),
+                Wait(7.0),
+                SayOver(on.said[WHITENING], 400),
+                Listen(quiet_ms=1500),
+                HangUp(),
+            ]
         )
     assert [moment["text"] for moment in call.moments("model")] == [GEMINI, LOCAL]
     assert bridges(call) == [["apology"]]
