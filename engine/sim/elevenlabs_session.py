@@ -55,6 +55,7 @@ class VoiceRecord:
 
     number: int
     opened_at: float
+    path: str = ""
     wanted: Wanted | None = None
     contexts: list[ContextRecord] = field(default_factory=list)
     closed_at: float | None = None
