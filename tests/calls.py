@@ -22,6 +22,7 @@ from engine.sim.caller import CallOptions
 from engine.sim.ear import PhraseEar
 from engine.sim.elevenlabs import SimElevenLabs
 from engine.sim.gemini import SimGemini
+from engine.sim.leaks import KEPT_ALIVE, open_sockets, watched
 from engine.sim.moods import Rule
 from engine.sim.network import Route
 from engine.sim.openai import SimOpenAI
@@ -33,7 +34,6 @@ from engine.store.interface import CallEnd
 from engine.tenants import examples
 from engine.tenants.tenant import Tenant
 from engine.voice.cache import VoiceCache
-from tests.leaks import open_sockets, watched
 
 PARKING = "Hi there, is there somewhere I can park?"
 WHITENING = "And what does teeth whitening cost?"
@@ -149,7 +149,7 @@ class Stage:
     ) -> Call:
         """Place a call; assert that it left exactly one outcome and neither task nor socket."""
         sockets = open_sockets()
-        with watched() as watch:
+        with watched("recovery of") as watch:
             began_at = trio.current_time()
             report = await self.world.call(scenario, network=network, options=options)
             with trio.move_on_after(SETTLE_S):
@@ -160,12 +160,11 @@ class Stage:
                     break
                 await trio.to_thread.run_sync(time.sleep, 0.02)  # what waits for a thread (a record being written)
             assert watch.of_calls() == []
-        # The gateway keeps one connection to the carrier's REST alive: both its ends are in this process.
         for _ in range(100):
-            if open_sockets() <= sockets + 2:
+            if open_sockets() <= sockets + KEPT_ALIVE:
                 break
             await trio.to_thread.run_sync(time.sleep, 0.01)  # the kernel's own time, not the clock's
-        assert open_sockets() <= sockets + 2
+        assert open_sockets() <= sockets + KEPT_ALIVE
         assert len(self.world.composed.gateway.plane._slot_of) == 0
         return Call(report, await self.end_of(report.call_sid), began_at)
 

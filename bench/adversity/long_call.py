@@ -27,11 +27,11 @@ import trio.testing
 import engine
 from bench.adversity.cast import PARKING, TENANT, WHITENING, Cast, brain
 from bench.adversity.keep import Kept
-from bench.adversity.leaks import TaskWatch, watched
 from bench.adversity.play import seeded_scheduler
 from engine import log
 from engine.call.record import HISTORY_CHARS
 from engine.sim.gemini import SimGemini
+from engine.sim.leaks import TaskWatch, watched
 from engine.sim.report import PhoneReport
 from engine.sim.scenario import HangUp, Listen, Moment, Say, Wait
 from engine.sim.world import World, open_world

@@ -22,13 +22,13 @@ import trio.testing
 from bench.adversity.cast import Cast
 from bench.adversity.judge import Finished, judge
 from bench.adversity.keep import Kept
-from bench.adversity.leaks import KEPT_ALIVE, TaskWatch, open_sockets, watched
 from bench.adversity.plan import Line, Over, Plan, Planner, Step, shortened
 from bench.adversity.types import MODEL_BARS, Bars, Row, RunResult
 from engine import log
 from engine.metrics import Metrics
 from engine.server.app import KEEP_ALIVE_S
 from engine.sim.gemini import SimGemini
+from engine.sim.leaks import KEPT_ALIVE, TaskWatch, open_sockets, watched
 from engine.sim.moods import Rule
 from engine.sim.report import PhoneReport
 from engine.sim.scenario import Moment, Say, SayOver

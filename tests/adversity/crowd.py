@@ -13,13 +13,13 @@ import trio
 from engine.metrics import Metrics
 from engine.sim.caller import CallOptions
 from engine.sim.carrier_call import CarrierOptions
+from engine.sim.leaks import watched
 from engine.sim.report import PhoneReport
 from engine.sim.scenario import Ending, Moment
 from engine.sim.world import STATUS_URL
 from engine.store.diary import Appointment, Booking, MemoryDiary
 from engine.store.interface import CallEnd
 from tests.calls import TENANT, Stage
-from tests.leaks import watched
 
 SETTLE_S = 140.0  # virtual: silence is noticed after 10 s, and for 120 s a silent call may come back
 KERNEL_TRIES = 1500  # of 10 ms: fifty records are synced to disk one after the other, on a machine that may be busy
@@ -72,7 +72,7 @@ async def place_crowd(on: Stage, scenario: Sequence[Moment], goings: Sequence[Ha
     async def place(index: int, going: HangUpAt) -> None:
         reports[index] = await on.world.call(scenario, options=going.options())
 
-    with watched() as watch:
+    with watched("recovery of") as watch:
         async with trio.open_nursery() as nursery:
             for index, going in enumerate(goings):
                 nursery.start_soon(place, index, going)

@@ -17,7 +17,7 @@ from engine.model.provider import (
     TranscriptDelta,
     TurnComplete,
 )
-from tests.leaks import watched
+from engine.sim.leaks import watched
 from tests.model.fake_speech import (
     LOUD,
     QUIET,

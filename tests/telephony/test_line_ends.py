@@ -11,9 +11,9 @@ import trio.testing
 from engine.audio.pacer import Media
 from engine.errors import LineLost
 from engine.metrics import Metrics
+from engine.sim.leaks import open_sockets
 from engine.telephony.line import CLOSE_HANDSHAKE_S, FAULTS_TOLERATED, LARGEST_MESSAGE, SILENT_S, MediaLine
 from engine.telephony.plane import MediaPlane
-from tests.leaks import open_sockets
 from tests.telephony.carrier import FRAME, Phone, Rig, end_of, open_line
 from tests.telephony.parts import Ear, Mouth
 

@@ -10,6 +10,7 @@ import trio
 
 from engine.errors import ToolFailed
 from engine.messages import Effect, ToolCall
+from engine.sim.leaks import open_sockets
 from engine.sim.tool_endpoint import ToolEndpoint
 from engine.sim.tool_moods import (
     EVERY_NONSENSE,
@@ -30,7 +31,6 @@ from engine.store.ledger import ClaimRequest
 from engine.tools import answers
 from engine.tools.http_transport import LARGEST_ANSWER
 from engine.tools.ledger import effect_key
-from tests.leaks import open_sockets
 from tests.tools.http_room import a_spec, a_tenant, an_endpoint, ask, catalog, served
 from tests.tools.room import TENANT, Room, World, a_room
 

@@ -1,4 +1,4 @@
-"""What outlives a call: tasks, by name, and sockets, by count."""
+"""What outlives a call: tasks, by name, and sockets, by count. Every whole call is judged by it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,28 +20,29 @@ KEPT_ALIVE = 2  # the gateway's one connection to the carrier's REST; both its e
 
 
 class TaskWatch(trio.abc.Instrument):
-    """Knows every task that was spawned since it was added and is alive."""
+    """Knows every task that was spawned since it was added and is alive; ``but`` those with such names."""
 
-    def __init__(self) -> None:
-        self._alive: dict[trio.lowlevel.Task, str] = {}
+    def __init__(self, *but: str) -> None:
+        self._but = (*_NOT_OF_A_CALL, *but)
+        self.alive: dict[trio.lowlevel.Task, str] = {}
 
     def task_spawned(self, task: trio.lowlevel.Task) -> None:
         """See ``trio.abc.Instrument``."""
-        self._alive[task] = task.name
+        self.alive[task] = task.name
 
     def task_exited(self, task: trio.lowlevel.Task) -> None:
         """See ``trio.abc.Instrument``."""
-        self._alive.pop(task, None)
+        self.alive.pop(task, None)
 
     def of_calls(self) -> list[str]:
         """Names of tasks that should have ended with their call."""
-        return [name for name in self._alive.values() if not any(word in name for word in _NOT_OF_A_CALL)]
+        return [name for name in self.alive.values() if not any(word in name for word in self._but)]
 
 
 @contextmanager
-def watched() -> Iterator[TaskWatch]:
-    """Watch every task spawned inside."""
-    watch = TaskWatch()
+def watched(*but: str) -> Iterator[TaskWatch]:
+    """Watch every task spawned inside, but those whose name has one of these in it."""
+    watch = TaskWatch(*but)
     trio.lowlevel.add_instrument(watch)
     try:
         yield watch
