@@ -183,7 +183,7 @@ async def _served(backup: SimGemini | None) -> AsyncIterator[str | None]:
 def _spoken(step: Step, cast: Cast) -> Moment:
     match step:
         case Line(text):
-            return Say(cast.said[text])
+            return Say(cast.said[text], again=True)
         case Over(text, after_ms):
             return SayOver(cast.said[text], after_ms)
         case moment:

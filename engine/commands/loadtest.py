@@ -34,7 +34,7 @@ PREPARING = "preparing: rendering what callers say, starting what is needed ..."
 @click.command()
 @click.option("--calls", type=click.IntRange(1, 5000), default=20, show_default=True, help="On the line at once.")
 @click.option("--ramp", type=click.FloatRange(0.1), default=5.0, show_default=True, help="Seconds until all are.")
-@click.option("--duration", type=click.FloatRange(10), default=30.0, show_default=True, help="Seconds that they are.")
+@click.option("--duration", type=click.FloatRange(7), default=30.0, show_default=True, help="Seconds that they are.")
 @click.option("--call-seconds", type=click.FloatRange(8), default=30.0, show_default=True, help="A call's mean length.")
 @click.option("--scenario", type=click.Choice(get_args(Scenario)), default="questions", show_default=True)
 @click.option(

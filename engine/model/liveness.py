@@ -11,8 +11,9 @@ What is due while something is owed, by the defaults of a tenant (seconds after 
      company             ask        company  ask       company   lost
 
 Company is what the caller hears meanwhile: first within two seconds of their last word (endpointing, retrieval and the
-network come before it), then often enough that no silence between our sounds is longer. The model is asked again for
-an answer that has not begun; each time it begins to think anew, so there must be time for that before the next.
+network come before it), then often enough that no silence between our sounds is longer. What the caller has waited for
+a quick tool counts for the first company after its result. The model is asked again for an answer that has not begun;
+each time it begins to think anew, so there must be time for that before the next.
 """
 
 import math
@@ -59,6 +60,7 @@ class _Owed(Enum):
     REST = auto()
 
 
+SOONEST_COMPANY_S = 0.5  # after a tool's result: a model that is well has begun to answer by then
 COMPANY_EVERY_S = 1.8  # a line that is still sounding is not followed at once: then the next one must not be too far
 _REST_AFTER_S = 0.1  # the end of the turn that was broken off comes first
 _ASK_AGAIN_AT = (1 / 3, 0.7)  # of the time between the first company and the loss
@@ -85,6 +87,8 @@ class Liveness:
         self._garbled_within_s = garbled_within_s
         self._owed = _Owed.NOTHING
         self._since = 0.0  # when the debt was made, or the last sound of a response that goes on
+        self._silent_since: float | None = None  # when the turn was committed of which nothing has been heard yet
+        self._waited_s = 0.0  # of the caller's wait that lies before the debt
         self._asks: tuple[float, ...] = ()  # when to ask again, after that
         self._complete = False  # all of the response is here; its turn only waits for the playback to end
         self._callers = False  # the caller has the turn
@@ -99,6 +103,7 @@ class Liveness:
     def committed(self, now: float) -> None:
         """A turn or an instruction went up: an answer is owed."""
         self._callers = False
+        self._silent_since = now
         self._owe(now, self._ask_again)
 
     def broken_off(self, now: float) -> None:
@@ -113,7 +118,8 @@ class Liveness:
         if self._owed is _Owed.NOTHING and self._complete:
             return
         self._owed = _Owed.REST
-        self._since = now
+        self._silent_since = None
+        self._since, self._waited_s = now, 0.0
         self._asks = ()
 
     def generation_complete(self) -> None:
@@ -144,6 +150,10 @@ class Liveness:
         self._tools.discard(call_id)
         if not self._tools and not self._callers:
             self._owe(now, self._ask_again)
+            first = self._company[0]
+            # A tool that takes longer keeps the caller company itself.
+            if self._silent_since is not None and (waited_s := now - self._silent_since) <= first:
+                self._waited_s = min(waited_s, max(0.0, first - SOONEST_COMPANY_S))
         return True
 
     def tools_cancelled(self, call_ids: tuple[str, ...]) -> None:
@@ -164,17 +174,15 @@ class Liveness:
         if now >= self._since + self._stall_after_s:
             what = "answer" if self._owed is _Owed.ANSWER else "more of its response"
             return Lost("stalled", f"no {what} for {self._stall_after_s:g} s")
-        company, asks = self._passed(self._company, now), self._passed(self._asks, now)
+        company, asks = self._passed(self._company, now + self._waited_s), self._passed(self._asks, now)
         return Slow(self._since, company, asks) if company or asks else Healthy()
 
     def next_deadline(self, now: float) -> float | None:
         """The next instant after ``now`` at which the verdict gets worse if nothing comes; None: never by itself."""
         if not self._is_waiting:
             return None
-        lost_at = self._since + self._stall_after_s
-        return min(
-            (at for after in (*self._company, *self._asks) if (at := self._since + after) > now), default=lost_at
-        )
+        due = (*(after - self._waited_s for after in self._company), *self._asks, self._stall_after_s)
+        return min(at for after in due if (at := self._since + after) > now or after == self._stall_after_s)
 
     @property
     def owes_answer(self) -> bool:
@@ -195,6 +203,6 @@ class Liveness:
 
     def _owe(self, now: float, asks: tuple[float, ...]) -> None:
         self._owed = _Owed.ANSWER
-        self._since = now
+        self._since, self._waited_s = now, 0.0
         self._asks = asks
         self._complete = False

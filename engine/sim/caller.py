@@ -30,6 +30,7 @@ from engine.sim.scenario import HangUp, Listen, LoseStream, Moment, Press, Say, 
 from engine.telephony.plane import MediaPlane
 
 NO_NETWORK = NullNetwork()
+AGAIN_QUIET_MS, AGAIN_TIMEOUT_S = 1500.0, 20.0  # an apology, and what is said after it, have been listened to
 
 
 class Exchange(Protocol):
@@ -222,8 +223,11 @@ async def _do(call: LiveCall, moment: Moment) -> None:
         case Listen(quiet_ms, timeout_s):
             if not await handset.listen(quiet_ms, timeout_s):
                 handset.given_up += 1
-        case Say(clip):
+        case Say(clip, again):
             await handset.say(clip)
+            if again and handset.said[-1].cut:
+                await handset.listen(AGAIN_QUIET_MS, AGAIN_TIMEOUT_S)
+                await handset.say(clip)
         case SayOver(clip, after_ms, timeout_s):
             over = await handset.wait_agent_speaking(after_ms, timeout_s)
             await handset.say(clip, over=over)

@@ -32,9 +32,15 @@ class Listen:
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Say this; done when the last of it has been said (waits for the line where there is none)."""
+    """Say this; done when the last of it has been said (waits for the line where there is none).
+
+    Attributes:
+        again: where the line is lost in the middle of it, say it once more when the agent is back and has spoken, as
+            people do.
+    """
 
     clip: Clip
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,13 @@ Measured by the simulated caller at its playback head, in virtual time: the engi
 import itertools
 from pathlib import Path
 
-import pytest
 import trio
 import trio.testing
 
 from engine.call.circuits import CALLS, PAUSES_S
 from engine.errors import ModelLost
 from engine.sim.moods import Cut, Refuse, Rule
-from engine.sim.scenario import HangUp, Listen, Moment, Press, Say, SayOver, StayOn, Wait
+from engine.sim.scenario import HangUp, Listen, Moment, Press, Say, StayOn, Wait
 from engine.sim.world import CALLER
 from engine.voice.cache import VoiceCache
 from tests.adversity.crowd import counted, crashes
@@ -158,23 +157,3 @@ async def test_a_model_that_failed_three_calls_is_not_asked_by_the_fourth_until_
         assert on.world.composed.gateway.parts()[f"model {GEMINI}"] == "ok"
     assert [moment["text"] for moment in fourth.moments("model")] == [OPENAI]
     assert [moment["text"] for moment in fifth.moments("model")] == [GEMINI]
-
-
-@pytest.mark.real_time
-async def test_the_real_local_voice_takes_over_in_time(
-    tmp_path: Path, speech: VoiceCache, speech_weights: Path
-) -> None:
-    """With processes of its own, by the clock on the wall, in the middle of a conversation that Gemini began."""
-    tenant = TENANT.model_copy(update={"greeting": "Hello!", "models": (GEMINI, LOCAL)})
-    async with stage(tmp_path, speech, *gone_in(2, after_ms=300), tenant=tenant, local_model=True) as on:
-        assert on.world.composed.gateway.parts()["speech"] == "ok"
-        began_at = trio.current_time()
-        goes_on: list[Moment] = [Wait(7.0), SayOver(on.said[WHITENING], 400), Listen(quiet_ms=1500), HangUp()]
-        # Not ``Stage.call``: by this clock the webhooks' idle connections outlive the call, for seconds.
-        report = await on.world.call([Listen(), Say(on.said[PARKING]), *goes_on])
-        call = Call(report, await on.end_of(report.call_sid), began_at)
-    assert [moment["text"] for moment in call.moments("model")] == [GEMINI, LOCAL]
-    assert bridges(call) == [["apology"]]
-    assert max(silences(call)) <= LONGEST_SILENCE_MS
-    assert "whitening" in call.said("caller")[-1].lower()
-    assert "390 dollars" in call.said("agent")[-1]

@@ -132,6 +132,19 @@ def test_while_a_tool_runs_nothing_is_owed_and_its_result_asks_anew() -> None:
     assert stalled(judged, 44.0)
 
 
+def test_what_was_waited_for_a_quick_tool_counts_for_the_first_company() -> None:
+    judged = liveness()
+    judged.committed(0.0)
+    judged.tool_pending("a")
+    judged.tool_answered("a", 0.6)
+    assert judged.next_deadline(0.6) == 1.5
+    assert judged.verdict(1.5) == Slow(0.6, company=1, asks=0)
+    judged.committed(10.0)
+    judged.tool_pending("b")
+    judged.tool_answered("b", 11.4)
+    assert judged.next_deadline(11.4) == 11.9, "a model that is well is given half a second"
+
+
 def test_a_cancelled_or_unknown_call_asks_for_nothing() -> None:
     judged = liveness()
     judged.tool_pending("a")
