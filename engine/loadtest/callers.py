@@ -17,7 +17,7 @@ import trio
 from engine.loadtest.child import read_part, stdin, tell
 from engine.loadtest.plan import Plan, Target
 from engine.loadtest.talk import Talk, clips, endpointing_ms
-from engine.loadtest.wire import Beat, Began, CallersPart, CallFigures, Complete, Ended, Replace, Stop, ToCallers, line
+from engine.loadtest.wire import Beat, Began, CallersPart, CallFigures, Complete, Ended, Replace, ToCallers, line
 from engine.sim.caller import CallOptions, place_call
 from engine.sim.carrier_call import NewDocument
 from engine.sim.carrier_rest import Updatable
@@ -43,7 +43,6 @@ class _Calls:
     """Those on the line, as the carrier's REST interface (in the parent) may reach them."""
 
     live: dict[str, Updatable] = field(default_factory=dict)
-    stopping: trio.Event = field(default_factory=trio.Event)
 
     def add(self, call: Updatable) -> None:
         """As ``CarrierRest.add``."""
@@ -69,8 +68,6 @@ async def _orders(calls: _Calls, first: bytes, everything: trio.CancelScope) -> 
                     case Replace(call_sid, twiml, url, method):
                         if (call := calls.live.get(call_sid)) is not None:
                             call.replace(NewDocument(twiml, url, method))
-                    case Stop():
-                        calls.stopping.set()
     everything.cancel()
 
 
@@ -80,12 +77,12 @@ async def _beat(plane: MediaPlane, calls: _Calls) -> None:
         await trio.sleep(BEAT_S)
 
 
-async def _slot(number: int, part: CallersPart, said: Sequence[Clip], calls: _Calls, place: "_Placing") -> None:
+async def _slot(number: int, part: CallersPart, said: Sequence[Clip], place: "_Placing") -> None:
     plan = part.plan
     source = random.Random(f"{plan.seed} {part.index} {number}")
     ends_at = trio.current_time() + plan.ramp_s + plan.duration_s
     await trio.sleep(plan.ramp_s * (number * plan.generators + part.index) / plan.calls)
-    while not calls.stopping.is_set():
+    while True:
         left = ends_at - trio.current_time()
         if left < SHORTEST_CALL_S:
             return
@@ -149,7 +146,7 @@ async def _run() -> None:
         place = _Placing(part.plan, target, account, plane, http, calls, waits)
         async with trio.open_nursery() as slots:
             for number in range(part.plan.share(part.index)):
-                slots.start_soon(_slot, number, part, said, calls, place)
+                slots.start_soon(_slot, number, part, said, place)
         background.cancel_scope.cancel()
 
 

@@ -1,8 +1,6 @@
 """The gateway under test: ours, started with everything it needs simulated, or somebody's, wherever it is."""
 
-import os
 import signal
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,11 +10,11 @@ import httpx
 import psutil
 import trio
 
-from engine.config import PREFIX
 from engine.errors import ConfigurationError
 from engine.loadtest.plan import Plan, Target
 from engine.loadtest.processes import ONE_THREAD, family, module, pin
 from engine.loadtest.wire import PeersUp
+from engine.sim.serving import environment, free_ports
 from engine.sim.world import ACCOUNT_SID, API_KEY, AUTH_TOKEN
 from engine.tenants import examples
 
@@ -81,7 +79,7 @@ async def start_gateway(
     )
     tenant_file = data_dir / "tenant.json"
     tenant_file.write_text(document.model_dump_json(by_alias=True), "utf-8")
-    port, *ops = _free_ports(1 + (options.workers or 0))
+    port, *ops = free_ports(1 + (options.workers or 0))
     url = f"http://127.0.0.1:{port}"
     settings = {
         "bind": f"127.0.0.1:{port}",
@@ -109,7 +107,7 @@ async def start_gateway(
     log_path = data_dir / "serve.log"
     with log_path.open("wb") as log:
         process = await trio.lowlevel.open_process(
-            command, env=_environment(settings) | ONE_THREAD, stdout=log, stderr=log
+            command, env=environment(settings) | ONE_THREAD, stdout=log, stderr=log
         )
         try:
             pin([psutil.Process(process.pid)], options.server_cores)
@@ -160,26 +158,3 @@ async def _end(process: trio.Process) -> None:
         return
     process.kill()
     await process.wait()
-
-
-def _environment(settings: dict[str, str]) -> dict[str, str]:
-    others = {name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)}
-    return others | {f"{PREFIX}{name.upper()}": value for name, value in settings.items()}
-
-
-def _free_ports(count: int) -> list[int]:
-    """Free now, which is the best that can be known; after the first, in a row, as workers take their ops ports."""
-    while True:
-        with socket.create_server(("127.0.0.1", 0)) as public, socket.create_server(("127.0.0.1", 0)) as first:
-            base = first.getsockname()[1]
-            row = list(range(base, base + count - 1))
-            if public.getsockname()[1] not in row and all(_is_free(port) for port in row[1:]):
-                return [public.getsockname()[1], *row]
-
-
-def _is_free(port: int) -> bool:
-    try:
-        with socket.create_server(("127.0.0.1", port)):
-            return True
-    except OSError:
-        return False

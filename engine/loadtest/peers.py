@@ -17,7 +17,7 @@ from engine.loadtest.wire import PeersPart, PeersUp, line
 from engine.sim.brain import EchoBrain
 from engine.sim.embeddings import SimEmbeddings
 from engine.sim.gemini import SimGemini
-from engine.sim.moods import Cut, DoubleToolCall, Refuse, Rule, Slow, Stalls
+from engine.sim.moods import Cut, Refuse, Rule, Slow, Stalls
 from engine.voice.cache import VoiceCache
 
 FAULTY_TURN = 3
@@ -37,8 +37,6 @@ def rules(faults: Faults) -> list[Rule]:
             return [Rule(Slow(first_audio_s=4.0), turn=FAULTY_TURN, times=None)]
         case "refuse":
             return [Rule(Refuse(), connection=number) for number in REFUSED]
-        case "double-tool":
-            return [Rule(DoubleToolCall("new_id"), turn=FAULTY_TURN, times=None)]
 
 
 def make_model(plan: Plan, speech: Path) -> SimGemini:

@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 
 Scenario = Literal["questions", "barge-in", "mixed"]
-Faults = Literal["none", "cut", "stall", "slow", "refuse", "double-tool"]
+Faults = Literal["none", "cut", "stall", "slow", "refuse"]
 
 CYCLE_S = 4.0  # a turn of the caller begins so long after the one before
 ANSWER_S = 2.0  # what the simulated model says to it

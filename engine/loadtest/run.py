@@ -38,7 +38,7 @@ from engine.sim.carrier_call import NewDocument
 from engine.sim.carrier_rest import CarrierRest
 from engine.sim.world import ACCOUNT_SID, AUTH_TOKEN
 
-GRACE_S = 30.0  # for the last calls to end, after the plan's end
+GRACE_S = 90.0  # for generators to start and for the last calls to end, beside the plan's own time
 ORDERS_QUEUED = 4096  # of the carrier's REST interface, to one process: each call is asked about a few times at most
 SETTLE_S = 3.0  # after the ramp, before what a call costs is measured
 
@@ -152,7 +152,7 @@ async def _drive(
     async with trio.open_nursery() as everything:
         watch = Watch(started, callers, seen, on_sample)
         await everything.start(watch.run)
-        with trio.move_on_after(plan.ramp_s + plan.duration_s + GRACE_S + 60.0):
+        with trio.move_on_after(plan.ramp_s + plan.duration_s + GRACE_S) as patience:
             async with trio.open_nursery() as generators:
                 for index in range(plan.generators):
                     part = CallersPart(plan, target, index, str(data_dir / "voice"))
@@ -163,6 +163,8 @@ async def _drive(
                     await trio.sleep(max(1.0, plan.duration_s - 2 * SETTLE_S))
                     watch.end_steady()
         everything.cancel_scope.cancel()
+    if patience.cancelled_caught:
+        raise ConfigurationError(f"callers had not come to an end {GRACE_S:.0f} s after the plan did: nothing is known")
     steady = None
     if started is not None and watch.steady is not None:
         steady = Steady(watch.steady[0], watch.steady[1], empty_mib, watch.steady[2], watch.steady[3])

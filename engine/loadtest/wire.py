@@ -129,11 +129,7 @@ class Replace(msgspec.Struct, frozen=True, tag_field="kind", tag="replace"):
     method: str
 
 
-class Stop(msgspec.Struct, frozen=True, tag_field="kind", tag="stop"):
-    """To a process of callers: place no more calls; those on the line hang up."""
-
-
-ToCallers: TypeAlias = CallersPart | Complete | Replace | Stop
+ToCallers: TypeAlias = Complete | Replace
 FromCallers: TypeAlias = Began | Ended | Beat
 
 _encode = msgspec.json.Encoder().encode

@@ -8,9 +8,7 @@ In real time: what is asked of a fleet is how it bears being killed, and no virt
 
 import itertools
 import json
-import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -22,7 +20,6 @@ from typing import Any
 import httpx
 import trio
 
-from engine.config import PREFIX
 from engine.sim.caller import CallOptions, place_call
 from engine.sim.carrier_rest import CarrierRest
 from engine.sim.carrier_web import CarrierAccount
@@ -31,6 +28,7 @@ from engine.sim.hearing import BYTES_PER_MS, loud_span
 from engine.sim.network import NullNetwork
 from engine.sim.report import PhoneReport
 from engine.sim.scenario import Moment
+from engine.sim.serving import environment, free_ports
 from engine.sim.world import ACCOUNT_SID, API_KEY, AUTH_TOKEN, CALLER, STATUS_URL
 from engine.store.database import DatabaseConfig, open_database
 from engine.store.interface import CallEnd, Store
@@ -158,7 +156,7 @@ async def open_fleet(
         data_dir: of the service, with a database of its own.
         settings: more of them, or others.
     """
-    port, *ops_ports = _free_ports(1 + workers)
+    port, *ops_ports = free_ports(1 + workers)
     account = CarrierAccount(ACCOUNT_SID, AUTH_TOKEN, f"http://127.0.0.1:{port}")
     rest, plane, ear = CarrierRest.of(account), MediaPlane(), SimGemini(ear=model.ear, brain=model.manner.brain)
     # As the proxy in deploy/README.md: a request on a connection kept alive to a worker that has just died is lost.
@@ -186,7 +184,7 @@ async def open_fleet(
             [sys.executable, "-m", "engine", "serve", "--workers", str(workers), "--tenants", str(document)],
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            env=_environment(told),
+            env=environment(told),
         )
         fleet = Fleet(tenant, model, account, rest, plane, http, ops_ports, process)
         peers.start_soon(_read_log, fleet)
@@ -199,29 +197,6 @@ async def open_fleet(
             with trio.CancelScope(shield=True):
                 await _end(fleet)
         peers.cancel_scope.cancel()
-
-
-def _environment(settings: Mapping[str, object]) -> dict[str, str]:
-    others = {name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)}
-    return others | {f"{PREFIX}{name.upper()}": str(value) for name, value in settings.items()}
-
-
-def _free_ports(count: int) -> list[int]:
-    """The first anywhere; the others in a row. Free now, which is the best that can be known."""
-    while True:
-        with socket.create_server(("127.0.0.1", 0)) as public, socket.create_server(("127.0.0.1", 0)) as first:
-            base = first.getsockname()[1]
-            row = range(base, base + count - 1)
-            if public.getsockname()[1] not in row and all(_is_free(port) for port in row[1:]):
-                return [public.getsockname()[1], *row]
-
-
-def _is_free(port: int) -> bool:
-    try:
-        with socket.create_server(("127.0.0.1", port)):
-            return True
-    except OSError:
-        return False
 
 
 async def _read_log(fleet: Fleet) -> None:
