@@ -61,6 +61,7 @@ class Chair:
         self._conversation.go_on_with(standby.uplink)
         _note_renewed(call, self.seat, standby, "in mid-answer")
         self.pass_to(standby)
+        self._conversation.say_filler()  # its watch begins anew, and the caller's wait does not
         return True
 
 

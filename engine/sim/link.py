@@ -7,7 +7,9 @@ never in the middle of one.
 import socket
 import ssl
 import struct
+import sys
 from contextlib import suppress
+from pathlib import Path
 
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection
@@ -84,7 +86,8 @@ class Link:
             return False
         if below.socket.fileno() < 0:
             return True
-        return below.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != _ESTABLISHED
+        ended = below.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != _ESTABLISHED
+        return ended or _has_hung_up(below.socket)
 
 
 class LatePongs(trio.abc.Stream):
@@ -122,6 +125,25 @@ class LatePongs(trio.abc.Stream):
         async with self._sending:
             with suppress(trio.BrokenResourceError, trio.ClosedResourceError):  # the client did not wait for it
                 await self._stream.send_all(pong)
+
+
+def _has_hung_up(ours: trio.socket.SocketType) -> bool:
+    """Whether a client on this machine has closed its end, though we have not read so far as to be told.
+
+    What we do not read stays with the client's kernel, and its goodbye behind it; but its socket can be looked at.
+    """
+    here, there = ours.getsockname(), ours.getpeername()
+    if here[0] != there[0] or ours.family != socket.AF_INET:
+        return False
+    ends = f":{there[1]:04X} {_hexadecimal(here)} "
+    lines = [line for line in Path("/proc/net/tcp").read_text().splitlines() if ends in line]
+    return not any(line.split(ends)[1].startswith(f"{_ESTABLISHED:02X}") for line in lines)
+
+
+def _hexadecimal(address: tuple[str, int]) -> str:
+    """As the kernel prints it."""
+    number = int.from_bytes(socket.inet_aton(address[0]), sys.byteorder)
+    return f"{number:08X}:{address[1]:04X}"
 
 
 async def reset(stream: trio.abc.Stream) -> None:
