@@ -150,6 +150,27 @@ async def test_an_answer_that_outlasts_its_session_is_finished_by_the_one_that_s
     unheard_of(call)
 
 
+async def test_a_session_that_ends_before_it_answers_leaves_the_caller_no_longer_wait_in_silence(
+    autojump_clock: Clock,
+) -> None:
+    def answer(session: Session) -> Sequence[Step]:
+        if len(session.model.sessions) == 1:
+            return [SessionExpiring(2.5), 0.4, ModelClosed("deadline", code=1011)]
+        return [1.0, *says("At last.")]
+
+    async with on_call(FakeModel(hears=[PARKING], answer=answer)) as call:
+        await call.quiet()
+        await trio.sleep(SHORTEST_S)
+        await call.say()
+        await call.until(lambda: call.record.sessions == 2)
+        (ended,) = (moment.at_ms for moment in call.record.timeline if moment.kind == "handover")
+        company = [moment.at_ms for moment in call.record.timeline if moment.kind == "filler"]
+        await call.until(lambda: call.record.floor == "nobody")
+        await call.hang_up()
+    assert company == [ended], "the watch begins anew with the session, the caller's wait does not"
+    unheard_of(call)
+
+
 async def test_a_successor_that_was_still_being_opened_when_all_was_lost_is_not_kept_open(
     autojump_clock: Clock,
 ) -> None:
