@@ -114,6 +114,7 @@ class EchoGuard:
         self._played = played
         self._loss = LEAST_LOSS_DB
         self._last_loud = 0  # number of the frame
+        self._loudest_at, self._loudest = float("-inf"), SILENT_DBFS  # several frames may be judged at one instant
 
     @property
     def loss_db(self) -> float:
@@ -138,10 +139,11 @@ class EchoGuard:
         quiet, self._last_loud = frame - self._last_loud - 1, frame
         if quiet >= _QUIET_FRAMES:
             self._learn_from_silence(quiet * FRAME_MS / 1000, now)
-        loudest = self._played.loudest(now - ECHO_S, now)
-        if loudest < FAINTEST_SPEECH_DBFS:
+        if now != self._loudest_at:
+            self._loudest_at, self._loudest = now, self._played.loudest(now - ECHO_S, now)
+        if self._loudest < FAINTEST_SPEECH_DBFS:
             return True
-        fainter = loudest - level_dbfs
+        fainter = self._loudest - level_dbfs
         admitted = fainter < self._loss
         if admitted:
             self._loss = max(LEAST_LOSS_DB, self._loss - _DOWN_DB)

@@ -128,6 +128,14 @@ class JitterBuffer:
         self._tail = b""
         return frame
 
+    def take(self, now: float) -> list[bytes]:
+        """Everything that ``pop`` would give, one after the other."""
+        if self._frames:
+            frames = list(self._frames)
+            self._frames.clear()
+            return frames
+        return list(iter(lambda: self.pop(now), None)) if self._pad_at is not None and now >= self._pad_at else []
+
     def next_deadline(self) -> float | None:
         """When ``pop`` will have silence if nothing arrives; None before the first packet."""
         return self._pad_at

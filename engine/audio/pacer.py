@@ -87,14 +87,14 @@ class Pacer:
         if utterance is None:
             self._counts.stale += len(mulaw)
             return 0
-        room = max(0, self._limit - self._backlog)  # below zero after a clear gave audio back
-        refused = max(0, len(mulaw) - room)
-        accepted = mulaw[:room] if refused else mulaw
-        utterance.add(accepted)
+        over = self._backlog + len(mulaw) - self._limit  # more than all of it after a clear gave audio back
+        refused = min(len(mulaw), max(0, over))
+        accepted = mulaw[: len(mulaw) - refused]
+        waited = utterance.add(accepted)
         self._backlog += len(accepted)
-        self._counts.peak_backlog = max(self._counts.peak_backlog, self._backlog)
-        self._counts.refused += refused
-        self._plan()
+        self._counts.took(self._backlog, refused)
+        if waited < self._quantum:  # else the next message was whole before, and it is known when it goes
+            self._plan()
         return refused
 
     def end(self, generation: int) -> None:

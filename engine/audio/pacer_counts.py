@@ -21,6 +21,12 @@ class PacerCounts:
     pauses: int = 0
     repeated: int = 0
 
+    def took(self, backlog: int, refused: int) -> None:
+        """Audio was pushed; so much waits now, and so much of it was refused."""
+        self.refused += refused
+        if backlog > self.peak_backlog:
+            self.peak_backlog = backlog
+
     def ran_dry(self, gap: int) -> None:
         """The carrier had nothing to play for so long, inside an utterance."""
         self.underruns += 1

@@ -40,7 +40,10 @@ def lowpass(ratio: int) -> NDArray[np.float64]:
 
 @cache
 def _block_matrix(up: int, down: int) -> NDArray[np.float64]:
-    """The filter for a block of steps, shape ``(inputs seen by a block, steps * up)``; shared by all resamplers."""
+    """The filter for a block of steps, shape ``(inputs seen by a block, steps * up)``; shared by all resamplers.
+
+    Scaled to a gain of one: by a power of two, so nothing of the above is lost.
+    """
     taps = lowpass(max(up, down)) * up if up != down else np.array([_TAP_SCALE])
     reach = -(-taps.size // up)  # input samples that one step sees
     matrix = np.zeros(((_BLOCK_STEPS - 1) * down + reach, _BLOCK_STEPS * up))
@@ -49,6 +52,7 @@ def _block_matrix(up: int, down: int) -> NDArray[np.float64]:
         for step in range(_BLOCK_STEPS):
             newest = step * down + reach
             matrix[newest - branch.size : newest, step * up + phase] = branch
+    matrix /= _TAP_SCALE
     matrix.flags.writeable = False
     return matrix
 
@@ -87,7 +91,6 @@ class Resampler:
         strides = (_BLOCK_STEPS * self._down * work.itemsize, work.itemsize)
         seen = np.ndarray((rows, width), np.float64, work, skip * work.itemsize, strides)
         out = np.dot(seen, self._matrix).reshape(-1)[: count * self._up]
-        out *= 1.0 / _TAP_SCALE
         np.rint(out, out=out)
         np.minimum(out, 32767.0, out=out)
         np.maximum(out, -32768.0, out=out)

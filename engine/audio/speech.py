@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from engine.audio.g711 import FRAME_MS
-from engine.audio.vad import FAINTEST_SPEECH_DBFS
+from engine.audio.vad import FAINTEST_SPEECH_DBFS, SILENT_DBFS
 from engine.errors import MisuseError
 
 _RECENT: Final = 0b111  # this frame and the two before it
@@ -127,6 +127,7 @@ class SpeechDetector:
         self._endpointing, self._onset, self._barge_in = map(_frames, (endpointing_ms, onset_ms, barge_in_ms))
         self._suspect = 0 if suspect_ms is None else _frames(suspect_ms)
         self._min_level_dbfs = min_level_dbfs
+        self._soonest = min(self._onset, self._barge_in, self._suspect or self._onset)
         longest = 2 * max(self._onset, self._barge_in)
         self._mask = (1 << longest) - 1
         self._instants: deque[float] = deque(maxlen=longest)
@@ -157,6 +158,16 @@ class SpeechDetector:
         return self._frames
 
     @property
+    def frames_ahead(self) -> int:
+        """How many frames must come, whatever is in them, before the next event is possible: at least one."""
+        if self._doubtful_for:
+            return 1
+        if not self._speaking:
+            return max(1, self._soonest - self._history.bit_count())
+        lull = _LULL_FRAMES - self._pause
+        return max(1, min(lull if lull > 0 else self._endpointing, self._endpointing - self._pause))
+
+    @property
     def began(self) -> int:
         """How many had been pushed when the last onset's first loud frame came."""
         return self._began
@@ -185,6 +196,16 @@ class SpeechDetector:
             change = self._dismisses(level_dbfs)
         elif change is None and loud and agent_speaking and self._suspect:
             change = self._suspects()
+        return change
+
+    def push_quiet(self, count: int, at: float) -> Endpoint | Lull | Dismissal | None:
+        """The same for frames in which nobody speaks, at most ``frames_ahead`` of them: what the last one brings."""
+        self._frames += count
+        self._history = (self._history << count) & self._mask
+        self._instants.extend([at] * count)  # nobody will ask for these: an onset is a loud frame's
+        change: Endpoint | Lull | Dismissal | None = None
+        for _ in range(count if self._speaking or self._doubtful_for else 0):
+            change = self._continue(at, loud=False) if self._speaking else self._dismisses(SILENT_DBFS)
         return change
 
     def statistics(self) -> SpeechStatistics:

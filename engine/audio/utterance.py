@@ -56,10 +56,12 @@ class Utterance:
             return unsent
         return unsent - part + (FRAME_BYTES if self.ended else 0)
 
-    def add(self, mulaw: bytes) -> None:
-        """Queue audio behind the rest."""
+    def add(self, mulaw: bytes) -> int:
+        """Queue audio behind the rest; how many bytes waited before it."""
+        waited = self.queued - self.sent
         self._audio += mulaw
         self.queued += len(mulaw)
+        return waited
 
     def take(self, size: int, position: int) -> bytes:
         """Send the next ``size`` bytes, filled up with silence, to this place on the carrier's axis."""

@@ -33,6 +33,11 @@ class WindowBuilder:
         self._open = False
 
     @property
+    def window_ms(self) -> int:
+        """How long a window is."""
+        return self._window // BYTES_PER_MS
+
+    @property
     def keep_ms(self) -> int:
         """How much it remembers at most."""
         return self._keep // BYTES_PER_MS
@@ -71,6 +76,10 @@ class WindowBuilder:
     def flush(self) -> bytes | None:
         """The unfinished window at once (end of speech), None where there is nothing in it; stays open."""
         return self._cut(len(self._held)) if self._open and self._held else None
+
+    def held(self) -> bytes:
+        """What has come and is in no window yet: closed, what it remembers."""
+        return bytes(self._held)
 
     def close(self) -> None:
         """Back to remembering. Closing twice does nothing."""

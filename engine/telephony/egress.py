@@ -61,6 +61,8 @@ class Playout:
         self.played = pacer.played
         self.send_now: Callable[[float], None] = _ignore
         """Set by egress: what is due goes out at once, not on the next tick."""
+        self.tap: Callable[[Sequence[Send], float], None] | None = None
+        """Told what goes out, where somebody records it."""
         self._pause_s = longest_pause_s
         self._on_played = on_played
         self._on_resume = on_resume
@@ -74,7 +76,10 @@ class Playout:
         """What to send now."""
         if now >= self._paused_until:
             self._go_on(now)
-        return self._pacer.due(now)
+        sends = self._pacer.due(now)
+        if sends and self.tap is not None:
+            self.tap(sends, now)
+        return sends
 
     def on_mark(self, name: str, now: float) -> None:
         """The carrier echoed a mark: an utterance may have been heard to its end."""

@@ -3,6 +3,7 @@
 Media never passes through here (the media plane carries it); what does are keys and the reason the line ended.
 """
 
+from collections.abc import Callable
 from typing import NoReturn
 
 import trio
@@ -12,14 +13,18 @@ from engine.messages import FloorEvent, KeyPressed
 from engine.telephony.line import MediaLine
 
 
-async def run_ingress(*, line: MediaLine, inbox: trio.MemorySendChannel[FloorEvent]) -> NoReturn:
-    """Forward keys to whoever holds the floor until the line ends.
+async def run_ingress(
+    *, line: MediaLine, inbox: trio.MemorySendChannel[FloorEvent], on_key: Callable[[], None] | None = None
+) -> NoReturn:
+    """Forward keys to whoever holds the floor until the line ends; ``on_key`` is told of each as it comes.
 
     Raises:
         LineLost: always, in the end; the reason says how the line ended.
     """
     async with inbox:
         async for key in line.controls:
+            if on_key is not None:
+                on_key()
             await inbox.send(KeyPressed(key.digit))
     lost: LineLost = line.lost
     raise lost

@@ -20,7 +20,9 @@ from typing import NoReturn, Protocol
 import trio
 
 from engine.audio import g711
+from engine.audio.arrivals import FRAME_S, Arrivals
 from engine.audio.echo import EchoGuard
+from engine.audio.g711 import FRAME_BYTES, FRAME_MS
 from engine.audio.jitter_buffer import JitterBuffer, JitterStatistics
 from engine.audio.speech import Dismissal, Endpoint, Lull, Onset, SpeechDetector, SpeechEvent, Suspicion
 from engine.audio.vad import SILENT_DBFS, Vad, is_faint, level_dbfs
@@ -39,6 +41,7 @@ from engine.metrics import Metrics
 from engine.telephony.line import MediaLine
 
 TURN_WINDOWS = 300  # the longest turn, half a minute, in windows of 100 ms
+FRAMES_TOGETHER = 3  # are read at once where none of them can make an event: 60 ms, shorter than a usual window
 BEFORE_ONSET_MS = 200  # the model hears so much before the first loud frame: a word's soft beginning
 
 
@@ -72,9 +75,12 @@ class CallerAudioGate:
         echo: EchoGuard | None = None,
     ) -> None:
         """Without ``hush`` the agent is never paused; without ``echo`` its voice may come back as the caller's."""
+        self.tap: Callable[[bytes, float], None] | None = None
+        """Told what was heard, where somebody records it."""
         self._hush = hush
         self._echo = echo
         self._may_pause = False
+        self._hushed_at: float | None = None  # when the agent was made to pause, until it is known why
         self._opened_for = 0  # where the onset began that the last turn was opened for
         self._inbox = inbox
         self._listener = listener
@@ -84,6 +90,8 @@ class CallerAudioGate:
         self._vad = vad
         self._detector = detector
         self._windows = windows
+        self._arrivals = Arrivals()
+        self._together = max(1, min(FRAMES_TOGETHER, windows.window_ms // FRAME_MS))
         self._agent_sounding = agent_sounding
         self._metrics = metrics
         # What went up of the turn, until it is answered: a successor may need it. The script's hold may be longer.
@@ -128,16 +136,31 @@ class CallerAudioGate:
         """Send no more; the pre-roll goes on being kept."""
         self._windows.close()
 
+    def latest(self) -> bytes:
+        """What the caller sent last, mu-law, 0.2 s or more of it once there were so many; for whoever looks."""
+        return (self._turn[-1] if self._turn else b"") + self._windows.held()
+
     # --- for the line ------------------------------------------------------------------------------------------
 
     def insert(self, timestamp_ms: int, payload: bytes, now: float) -> None:
         """A media message came."""
         self._buffer.insert(timestamp_ms, payload, now)
 
-    def pump(self, now: float) -> None:
-        """Run every frame that is there (or overdue) through detector and windows."""
-        while (frame := self._buffer.pop(now)) is not None:
-            self._frame(frame, now)
+    def pump(self, now: float) -> float:
+        """Run every frame that is there (or overdue) through detector and windows; when the next can make an event.
+
+        Until then nothing is gained by looking at frames one by one: the line may read several at a time.
+        """
+        frames = self._buffer.take(now)
+        most = min(self._together, self._detector.frames_ahead)
+        begin = 0
+        while begin < len(frames):
+            # Together only where none but the last can make an event: what comes of it concerns all before it.
+            self._hear(frames[begin : begin + most], max(0, len(frames) - begin - most), now)
+            begin += most
+            most = min(self._together, self._detector.frames_ahead)
+        self._arrivals.came(len(frames), now)
+        return self._arrivals.shortly_before(most)
 
     def statistics(self) -> JitterStatistics:
         """The jitter buffer's counts."""
@@ -149,26 +172,47 @@ class CallerAudioGate:
         if began == self._opened_for:
             return 0
         self._opened_for = began
-        since_ms = (self._detector.frames - began) * g711.FRAME_MS + BEFORE_ONSET_MS
+        since_ms = (self._detector.frames - began) * FRAME_MS + BEFORE_ONSET_MS
         return since_ms if since_ms <= self._windows.keep_ms else 0
 
-    def _frame(self, frame: bytes, now: float) -> None:
-        if is_faint(frame):
-            change = self._detector.push(False, SILENT_DBFS, now, agent_speaking=False)
-        else:
-            pcm = g711.decode(frame)
-            voiced = self._vad.is_speech(pcm.tobytes())
-            # Asked only where it can matter: most frames are not speech.
-            on_guard = self._echo is not None and self._echo.is_on_guard(now)
-            level = level_dbfs(pcm) if voiced or on_guard else SILENT_DBFS
-            if on_guard and not self._is_the_callers(level, now):
-                voiced = False
-            change = self._detector.push(voiced, level, now, agent_speaking=voiced and self._agent_sounding())
-        window = self._windows.push(frame)
+    def _hear(self, frames: list[bytes], newer: int, now: float) -> None:
+        """Run some frames through; ``newer`` ones came after them and before now."""
+        joined = b"".join(frames)
+        change = (
+            self._detector.push_quiet(len(frames), now)
+            if is_faint(joined)
+            else self._judge(joined, newer + len(frames) - 1, now)
+        )
+        if self.tap is not None:
+            self.tap(joined, now)
+        window = self._windows.push(joined)
         if window is not None:
             self._offer(window)
         if change is not None:
             self._changed(change, now)
+
+    def _judge(self, joined: bytes, newer: int, now: float) -> SpeechEvent | None:
+        """What frames that are not all faint tell; ``newer`` ones came after the first of them and before now."""
+        change: SpeechEvent | None = None
+        on_guard = self._echo is not None and self._echo.is_on_guard(now)
+        pcm = g711.decode(joined)  # at once: the call costs more than the samples of a frame
+        samples = pcm.tobytes()
+        for begin in range(0, len(joined), FRAME_BYTES):
+            end = begin + FRAME_BYTES
+            voiced, level = False, SILENT_DBFS
+            if not is_faint(joined[begin:end]):
+                voiced = self._vad.is_speech(samples[2 * begin : 2 * end])
+                # Asked only where it can matter: most frames are not speech.
+                level = level_dbfs(pcm[begin:end]) if voiced or on_guard else SILENT_DBFS
+                if on_guard and not self._is_the_callers(level, now):
+                    voiced = False
+            # When it came, had it not waited for the others. What is older than that came in a burst, with the newest.
+            at = now - min(newer, self._together - 1) * FRAME_S
+            newer -= 1
+            # What the agent does matters only to whether this begins something.
+            over_agent = voiced and not self._detector.is_speaking and self._agent_sounding()
+            change = self._detector.push(voiced, level, at, agent_speaking=over_agent)
+        return change
 
     def _is_the_callers(self, level: float, now: float) -> bool:
         detector = self._detector
@@ -180,12 +224,17 @@ class CallerAudioGate:
             case Suspicion():
                 if self._hush is not None and self._may_pause:
                     self._hush.pause(now)
+                    self._hushed_at = now
             case Dismissal():
+                self._hushed_at = None
                 if self._hush is not None:
                     self._hush.resume(now)
             case Onset(at):
                 if self._hush is not None and self._may_pause:
                     self._hush.hold(now)
+                if self._hushed_at is not None:
+                    self._metrics.barge_in.observe(self._hushed_at - at)
+                    self._hushed_at = None
                 self._tell(SpeechStarted(at))
             case Lull():
                 # Not only when the caller is done: what they said is to be known, and looked up, by then.

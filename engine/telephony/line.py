@@ -13,7 +13,6 @@ import socket
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import trio
 
@@ -22,6 +21,7 @@ from engine.errors import LineLost, MediaStreamFault, WebSocketFault
 from engine.metrics import Metrics
 from engine.telephony.intake import Intake
 from engine.telephony.outbox import Outbox, OutboxBroken
+from engine.telephony.parts import InboundPart, OutboundPart
 from engine.telephony.plane import MediaPlane
 from engine.wire import twilio_media as media
 from engine.wire.websocket import BINARY, CLOSE, PING, TEXT, Role, WebSocketCodec, parse_close
@@ -32,26 +32,7 @@ FAULTS_TOLERATED = 20
 EARLY_FRAMES = 100  # media that comes before the call's actors stand: 2 s
 KEYS_QUEUED = 64
 CLOSE_HANDSHAKE_S = 1.0
-
-
-class InboundPart(Protocol):
-    """The jitter actor's part of a line."""
-
-    def insert(self, timestamp_ms: int, payload: bytes, now: float) -> None:
-        """A media message came."""
-
-    def pump(self, now: float) -> None:
-        """All that can be read has been inserted; also called every tick."""
-
-
-class OutboundPart(Protocol):
-    """Egress's part of a line."""
-
-    def due(self, now: float) -> Sequence[Send]:
-        """What to send now."""
-
-    def on_mark(self, name: str, now: float) -> None:
-        """The carrier echoed a mark."""
+OVERDUE_S = 0.020  # what waited to be read along with the next frame, which does not come, waits no longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +68,9 @@ class MediaLine:
         self._settled = trio.Event()  # start came, or the line ended before it
         self._drained = trio.Event()  # the peer has closed its side
         self._closing = False  # we have said close: nothing may follow it
-        plane.add(self)
+        self._unread = False  # something came since the last read
+        self._read_at = 0.0  # what comes before may wait until then
+        plane.add(self, each_arrival_once=True)
         if leftover:
             self._receive(leftover, self._last_received_at)
 
@@ -115,7 +98,7 @@ class MediaLine:
         now = trio.current_time()
         while self._early:
             part.insert(*self._early.popleft(), now)
-        part.pump(now)
+        self._read_at = part.pump(now)
 
     def attach_outbound(self, part: OutboundPart) -> None:
         """Send what this part has due, on every tick."""
@@ -124,6 +107,7 @@ class MediaLine:
     def detach_inbound(self) -> None:
         """Let go of the part for frames; what comes now is dropped with the line."""
         self._inbound = None
+        self._read_at = 0.0
 
     def detach_outbound(self) -> None:
         """Let go of the playout."""
@@ -162,25 +146,20 @@ class MediaLine:
         """The socket's descriptor."""
         return self._socket.fileno()
 
-    def on_readable(self, now: float) -> None:
-        """Read once: what a line has sent since the last tick fits into one read."""
-        try:
-            data = self._intake.read(now)
-        except OSError as error:
-            self._peer_gone(LineLost("broken", error.strerror or "reset"))
-            return
-        if data:
-            self._last_received_at = now
-            self._receive(data, now)
-        elif data is not None:
-            self._peer_gone(LineLost("broken", "the connection ended without a close"))
+    def on_readable(self, now: float) -> bool:
+        """Something came. It is read at once where anything in it could matter at once; else with what comes next."""
+        self._unread = True
+        return now >= self._read_at and self._read(now)
 
     def on_tick(self, now: float) -> None:
         """Send what is due, let the buffer run on, and notice a peer that has fallen silent."""
         if self._outbox.backlog_bytes:
             self._write()
-        if self._inbound is not None:
-            self._inbound.pump(now)
+        if now >= self._read_at:
+            if not self._unread:
+                self._pump(now)
+            elif now >= self._read_at + OVERDUE_S:
+                self._read(now)
         self.send_due(now)
         if now - self._last_received_at > SILENT_S:
             self._peer_gone(LineLost("silent", f"nothing came for {SILENT_S:g} s"))
@@ -190,6 +169,23 @@ class MediaLine:
         self._peer_gone(LineLost("our_fault", repr(error)))
 
     # --- inside ------------------------------------------------------------------------------------------------
+
+    def _read(self, now: float) -> bool:
+        """Read once: all that a telephone sends in a while fits into one read. Whether there may be more."""
+        try:
+            data = self._intake.read(now)
+        except OSError as error:
+            self._peer_gone(LineLost("broken", error.strerror or "reset"))
+            return False
+        self._unread = more = self._intake.has_more
+        if data:
+            self._last_received_at = now
+            self._receive(data, now)
+            if more:
+                self._read_at = now
+        elif data is not None:
+            self._peer_gone(LineLost("broken", "the connection ended without a close"))
+        return more
 
     def _receive(self, data: bytes, now: float) -> None:
         try:
@@ -201,13 +197,26 @@ class MediaLine:
             self._say_close(fault.close_code)
             self._peer_gone(LineLost("fault", str(fault)))
             return
+        self._pump(now)
+
+    def _pump(self, now: float) -> None:
         if self._inbound is not None:
-            self._inbound.pump(now)
+            self._read_at = self._inbound.pump(now)
 
     def _messages(self, messages: Sequence[tuple[int, bytes]], now: float) -> None:
         for opcode, payload in messages:
             if opcode == TEXT:
-                self._text(payload, now)
+                try:
+                    event = self._decoder.receive(payload)
+                except MediaStreamFault as fault:
+                    self._count_fault(fault.kind)
+                    continue
+                if type(event) is not media.Media:
+                    self._control(event, now)
+                elif self._inbound is not None:
+                    self._inbound.insert(event.timestamp_ms, event.payload, now)
+                else:
+                    self._early.append((event.timestamp_ms, event.payload))
             elif opcode == PING:
                 self._write(self._codec.pong(payload))
             elif opcode == CLOSE:
@@ -215,18 +224,8 @@ class MediaLine:
             elif opcode == BINARY:
                 self._count_fault("binary")
 
-    def _text(self, payload: bytes, now: float) -> None:
-        try:
-            event = self._decoder.receive(payload)
-        except MediaStreamFault as fault:
-            self._count_fault(fault.kind)
-            return
+    def _control(self, event: media.Event, now: float) -> None:
         match event:
-            case media.Media():
-                if self._inbound is not None:
-                    self._inbound.insert(event.timestamp_ms, event.payload, now)
-                else:
-                    self._early.append((event.timestamp_ms, event.payload))
             case media.Mark():
                 if self._outbound is not None:
                     self._outbound.on_mark(event.name, now)

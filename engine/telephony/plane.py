@@ -6,14 +6,16 @@ have something to read, and gives a quarter of all members their 20 ms tick (cal
 work stays in batches and never comes in bursts). Everything below is plain calls; nothing here awaits but the clock.
 
 Polling on the tick rather than sleeping on readiness is deliberate: it reads what has come for many lines in one
-wake-up, and costs a caller at most 5 ms.
+wake-up, and costs a caller at most 5 ms. A member that can let things wait is told of each arrival once, and not in
+every poll until it has read: then several frames of it are one read.
 
 Whatever a member throws ends that member, never the plane: the one place where a broad except is right.
 """
 
-import selectors
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from select import EPOLLET, EPOLLIN, EPOLLRDHUP, epoll
 from typing import Protocol
 
 import trio
@@ -35,8 +37,8 @@ class PlaneMember(Protocol):
     def fileno(self) -> int:
         """The socket's descriptor; the same from ``add`` to ``remove``."""
 
-    def on_readable(self, now: float) -> None:
-        """Something can be read (or the peer is gone)."""
+    def on_readable(self, now: float) -> bool | None:
+        """Something can be read (or the peer is gone). True: say so again in 5 ms, whether or not more comes."""
 
     def on_tick(self, now: float) -> None:
         """Every 20 ms; after a late wake-up once, not once for each tick missed."""
@@ -65,18 +67,25 @@ class MediaPlane:
     """Drives its members; ``run`` in one task, ``add`` and ``remove`` from anywhere in the same thread."""
 
     def __init__(self, *, on_crash: Callable[[], None] | None = None) -> None:
-        self._selector = selectors.DefaultSelector()
+        self._epoll = epoll()
         self._slots: list[list[PlaneMember]] = [[] for _ in range(SLOTS)]
         self._slot_of: dict[PlaneMember, int] = {}
         self._descriptor_of: dict[PlaneMember, int] = {}
+        self._member_of: dict[int, PlaneMember] = {}
+        self._again: list[PlaneMember] = []  # asked to be told again
+        self._ended: dict[PlaneMember, None] = {}  # their peers are done: told in every poll until they are removed
         self._occupied = trio.Event()
         self._ticks = 0
         self._faults = 0
         self._lateness = [0.0] * WORST_KEPT
         self._on_crash = on_crash
 
-    def add(self, member: PlaneMember) -> None:
+    def add(self, member: PlaneMember, *, each_arrival_once: bool = False) -> None:
         """Begin to drive this member, in the emptiest slot.
+
+        Args:
+            member: whom to drive.
+            each_arrival_once: not in every poll while there is something to read, but once when it comes.
 
         Raises:
             MisuseError: it is on the plane already.
@@ -85,8 +94,9 @@ class MediaPlane:
             raise MisuseError("this member is on the plane already")
         slot = min(range(SLOTS), key=lambda index: len(self._slots[index]))
         descriptor = member.fileno()
-        self._selector.register(descriptor, selectors.EVENT_READ, member)
+        self._epoll.register(descriptor, EPOLLIN | EPOLLRDHUP | EPOLLET if each_arrival_once else EPOLLIN)
         self._descriptor_of[member] = descriptor
+        self._member_of[descriptor] = member
         # Lists are replaced, not changed: a tick may be iterating over the old one.
         self._slots[slot] = [*self._slots[slot], member]
         self._slot_of[member] = slot
@@ -98,9 +108,13 @@ class MediaPlane:
         if slot is None:
             return
         self._slots[slot] = [other for other in self._slots[slot] if other is not member]
+        self._ended.pop(member, None)
         # By the number it was added under: a member at fault may have closed its socket. None: the plane has stopped.
-        if (descriptor := self._descriptor_of.pop(member, None)) is not None:
-            self._selector.unregister(descriptor)
+        descriptor = self._descriptor_of.pop(member, None)
+        if descriptor is not None and self._member_of.get(descriptor) is member:
+            del self._member_of[descriptor]
+            with suppress(OSError):  # it was closed, and the kernel has forgotten it
+                self._epoll.unregister(descriptor)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Turn until cancelled."""
@@ -125,7 +139,7 @@ class MediaPlane:
                     due = due + SLOT_S if now - due < SLOT_S else now + SLOT_S
         finally:
             self._descriptor_of.clear()
-            self._selector.close()
+            self._epoll.close()
 
     def statistics(self) -> PlaneStatistics:
         """A snapshot."""
@@ -140,14 +154,27 @@ class MediaPlane:
         )
 
     def _poll(self, now: float) -> None:
-        for key, _ in self._selector.select(0):
-            member: PlaneMember = key.data
+        for member in self._arrived():
             if member not in self._slot_of:
                 continue  # removed by an earlier member of this very batch
             try:
-                member.on_readable(now)
+                if member.on_readable(now):
+                    self._again.append(member)
             except Exception as error:  # noqa: BLE001  one line's bug must not end the others
                 self._fault(member, error)
+
+    def _arrived(self) -> Iterable[PlaneMember]:
+        """Who is to be told that something can be read, each once."""
+        arrived: list[PlaneMember] = []
+        for descriptor, what in self._epoll.poll(0, max(1, len(self._slot_of))):
+            member = self._member_of[descriptor]
+            arrived.append(member)
+            if what != EPOLLIN:
+                self._ended[member] = None
+        if not self._again and not self._ended:
+            return arrived
+        again, self._again = self._again, []
+        return dict.fromkeys((*again, *self._ended, *arrived))
 
     def _tick(self, slot: int, now: float) -> None:
         for member in self._slots[slot]:

@@ -30,12 +30,14 @@ class Ear:
 
     frames: list[tuple[int, bytes]] = field(default_factory=list)
     pumps: list[float] = field(default_factory=list)
+    patience_s: float = 0.0
 
     def insert(self, timestamp_ms: int, payload: bytes, now: float) -> None:
         self.frames.append((timestamp_ms, payload))
 
-    def pump(self, now: float) -> None:
+    def pump(self, now: float) -> float:
         self.pumps.append(now)
+        return now + self.patience_s
 
 
 @dataclass
