@@ -12,11 +12,10 @@ from urllib.parse import urlsplit
 
 import trio
 
-from engine.audio import g711
-from engine.audio.resample import Resampler
 from engine.errors import ConfigurationError, ModelGarbled, ModelLost, ModelProtocolFault, ModelRefused
 from engine.messages import CallerAudio
 from engine.model.gemini_live import PATH, default_ssl_context
+from engine.model.gemini_sound import CallerSound
 from engine.model.stream import ModelSocket, open_websocket
 from engine.wire import gemini_live as codec
 from engine.wire.gemini_live_events import InputTranscript, InterimTranscript, SetupComplete
@@ -77,20 +76,19 @@ class GeminiListenStream:
 
     def __init__(self, socket: ModelSocket) -> None:
         self._socket = socket
-        self._resampler = Resampler(g711.SAMPLE_RATE_HZ, codec.INPUT_RATE_HZ)
+        self._sound = CallerSound()
         self._kept = self._partial = self._said = ""
 
     async def open_turn(self) -> None:
         """See ``ListenStream``."""
         await trio.lowlevel.checkpoint()
-        self._resampler.reset()
+        self._sound.reset()
         self._kept = self._partial = self._said = ""
 
     async def send_audio(self, window: CallerAudio) -> None:
         """See ``ListenStream``."""
-        pcm = self._resampler.process(g711.decode(window.mulaw))
-        if pcm.size:
-            await self._socket.send(codec.audio_message(pcm.astype("<i2", copy=False).tobytes()))
+        if window.mulaw:
+            await self._socket.send(self._sound.message(window.mulaw))
 
     async def flush(self) -> None:
         """See ``ListenStream``."""

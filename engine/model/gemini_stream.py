@@ -8,22 +8,23 @@ later would be about the next turn; text outside an activity would be a turn of 
 import json
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 
 import trio
 
 from engine.audio import g711
-from engine.audio.resample import Resampler
 from engine.errors import MisuseError, ModelClosed, ModelProtocolFault
 from engine.messages import CallerAudio, CommitTurn, Notes, ReportHeard, Speak, ToolResult
+from engine.model.ahead import PAUSE_S, Ahead
 from engine.model.gemini_events import Downlink
-from engine.model.provider import Nonsense, StreamEvent
+from engine.model.gemini_sound import CallerSound
+from engine.model.provider import AudioDelta, Interrupted, Nonsense, StreamEvent
 from engine.model.reading import Reading
 from engine.model.setup import notes_text
 from engine.model.stream import ModelSocket
 from engine.wire import gemini_live as codec
-from engine.wire.gemini_live_events import CallsCancelled
+from engine.wire.gemini_live_events import CallsCancelled, Event, ModelAudio
 
 # Close codes by which the service refuses what we sent (1007: an argument or the context; 1008: an unknown model,
 # handle or call): the same again cannot help, a fresh session may.
@@ -49,7 +50,9 @@ class GeminiStream:
         self._turn_open = False
         self._downlink = Downlink()
         self._ready: deque[StreamEvent] = deque()
-        self._resampler = Resampler(g711.SAMPLE_RATE_HZ, codec.INPUT_RATE_HZ)
+        self._end: ModelClosed | None = None  # to be told after what is ready
+        self._ahead = Ahead()
+        self._sound = CallerSound()
         self._cancelled: set[str] = set()
         self._late: list[str] = []  # results that the model no longer waited for
         self._windows = self._outside = self._messages = self._nonsense = 0
@@ -57,7 +60,7 @@ class GeminiStream:
     async def open_turn(self) -> None:
         """The caller began; a running response is interrupted by it."""
         self._open("a turn")
-        self._resampler.reset()
+        self._sound.reset()
         self._downlink.turn_opened()
         await self._socket.send(codec.activity_start())
 
@@ -67,9 +70,8 @@ class GeminiStream:
             self._outside += 1
             return
         self._windows += 1
-        pcm = self._resampler.process(g711.decode(window.mulaw))
-        if pcm.size:
-            await self._socket.send(codec.audio_message(pcm.astype("<i2", copy=False).tobytes()))
+        if window.mulaw:
+            await self._socket.send(self._sound.message(window.mulaw))
 
     async def commit_turn(self, commit: CommitTurn) -> None:
         """Notes, then the end of the activity.
@@ -121,6 +123,7 @@ class GeminiStream:
         if self._turn_open:
             raise MisuseError(f"{what} begins while a turn is open")
         self._turn_open = True
+        self._ahead.stopped()
 
     async def _end_turn(self) -> None:
         self._turn_open = False
@@ -128,23 +131,65 @@ class GeminiStream:
 
     async def _next(self) -> StreamEvent:
         while not self._ready:
+            if self._end is not None:
+                raise self._end
+            if not self._turn_open and self._ahead.is_plenty(trio.current_time()):
+                await trio.sleep(PAUSE_S)
             await self._receive()
         return self._ready.popleft()
 
     async def _receive(self) -> None:
-        """Queue the next message's events; a message that cannot be used is one ``Nonsense``."""
+        """Queue the events of the next messages; a message that cannot be used is one ``Nonsense``."""
         try:
-            message = await self._socket.receive()
+            messages = [await self._socket.receive(), *self._socket.waiting()]
         except ModelClosed as closed:
             raise ModelClosed(str(closed), code=closed.code, resumable=closed.code not in UNRESUMABLE) from closed
-        self._messages += 1
+        self._messages += len(messages)
         try:
-            events = codec.decode(message)
-        except ModelProtocolFault as fault:
-            self._nonsense += 1
-            self._ready.append(Nonsense(str(fault)))
-            return
-        for event in events:
-            if isinstance(event, CallsCancelled):
-                self._cancelled.update(event.call_ids)
-            self._ready.extend(self._downlink.take(event))
+            for event in _joined(self._decoded(messages)):
+                if isinstance(event, Nonsense):
+                    self._ready.append(event)
+                else:
+                    self._take(event)
+        except ModelClosed as closed:
+            self._end = closed
+
+    def _take(self, event: Event) -> None:
+        if isinstance(event, CallsCancelled):
+            self._cancelled.update(event.call_ids)
+        for told in self._downlink.take(event):
+            if isinstance(told, AudioDelta):
+                self._ahead.sound(len(told.mulaw) / g711.SAMPLE_RATE_HZ, trio.current_time())
+            elif isinstance(told, Interrupted):
+                self._ahead.stopped()
+            self._ready.append(told)
+
+    def _decoded(self, messages: list[bytes]) -> Iterator[Event | Nonsense]:
+        for message in messages:
+            try:
+                yield from codec.decode(message)
+            except ModelProtocolFault as fault:
+                self._nonsense += 1
+                yield Nonsense(str(fault))
+
+
+def _joined(events: Iterable[Event | Nonsense]) -> Iterator[Event | Nonsense]:
+    """Pieces of sound that came one after the other are one: resampled, passed on and played out at once."""
+    pieces: list[ModelAudio] = []
+    for event in events:
+        if isinstance(event, ModelAudio) and (not pieces or pieces[0].rate_hz == event.rate_hz):
+            pieces.append(event)
+            continue
+        if pieces:
+            yield _one(pieces)
+            pieces = []
+        if isinstance(event, ModelAudio):
+            pieces.append(event)
+        else:
+            yield event
+    if pieces:
+        yield _one(pieces)
+
+
+def _one(pieces: list[ModelAudio]) -> ModelAudio:
+    return pieces[0] if len(pieces) == 1 else ModelAudio(b"".join(one.pcm for one in pieces), pieces[0].rate_hz)

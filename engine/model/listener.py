@@ -15,6 +15,7 @@ from engine.errors import ModelLost
 from engine.log import get_logger
 from engine.messages import CallerAudio, CallerPaused, FloorEvent, ListenerInput, OpenTurn, WordsHeard
 from engine.metrics import Metrics
+from engine.model.passing import pass_on
 
 PAUSES_S = (0.0, 0.5, 2.0, 5.0)  # before each attempt; the last repeats
 PROVEN_S = 10.0  # a stream that lived so long was a good one; one that opens and dies at once is as bad as none
@@ -92,7 +93,7 @@ async def _transcribe(
     async def tell() -> None:
         async with aclosing(stream.texts()) as texts:
             async for text in texts:
-                await inbox.send(WordsHeard(turn_id, text))
+                await pass_on(inbox, WordsHeard(turn_id, text))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(tell)

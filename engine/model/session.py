@@ -32,6 +32,7 @@ from engine.messages import (
 )
 from engine.model.liveness import Liveness, Slow
 from engine.model.losses import most_telling, stop_if, stop_if_lost
+from engine.model.passing import pass_on
 from engine.model.provider import (
     AudioDelta,
     GenerationComplete,
@@ -167,7 +168,7 @@ class _Session:
                     self._plan()
                 elif isinstance(event, CallerTranscript):
                     self._owed.understood(event.text)
-                await self._inbox.send(event)
+                await pass_on(self._inbox, event)
 
     async def _on_audio(self, audio: AudioDelta) -> None:
         if not audio.mulaw or not self._voice.is_heard:
@@ -201,7 +202,7 @@ class _Session:
             self._liveness.tool_pending(call.call_id)
             self._owed.paid()
             await self._voice.pause()
-        await self._inbox.send(call)
+        await pass_on(self._inbox, call)
 
     # --- watch -------------------------------------------------------------------------------------------------
 
@@ -246,12 +247,12 @@ class _Session:
                     await self._stream.send_audio(window)
                 self._voice.asked_again(trio.current_time())
                 await self._stream.commit_turn(commit)
-                await self._inbox.send(TurnReplayed(commit.turn_id, "audio"))
+                await pass_on(self._inbox, TurnReplayed(commit.turn_id, "audio"))
             case AskInWriting(speak, how):
                 self._voice.asking_again()
                 self._voice.asked_again(trio.current_time())
                 await self._stream.speak(speak)
-                await self._inbox.send(TurnReplayed(speak.turn_id, how))
+                await pass_on(self._inbox, TurnReplayed(speak.turn_id, how))
 
 
 async def run_session(

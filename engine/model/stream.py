@@ -1,7 +1,9 @@
 """The websocket that a model session runs on: a lean client over any trio stream.
 
-One task reads, any task may send; sends are serialised. Pings are answered by the reader, unless a sender is at work,
-in which case that sender answers after its frame: the reader never queues behind a sender, so it always drains.
+One task reads, any task may send; sends are serialised. Over plain TCP nearly all of them are one system call, made at
+once; what the system does not take then goes the guarded way, with a lock and a deadline, and so does all over TLS.
+Pings are answered by the reader, unless a sender is at work, in which case that sender answers after its frame: the
+reader never queues behind a sender, so it always drains.
 
 We send no pings and expect no pongs: services are known to answer them many seconds late. That the peer is alive is
 judged by what it says (``liveness``) and by whether it takes what we send (``SEND_DEADLINE_S``).
@@ -25,6 +27,7 @@ from engine.errors import (
     RemoteError,
     WebSocketFault,
 )
+from engine.model.tcp import TcpStream
 from engine.wire.handshake import ClientHandshake
 from engine.wire.websocket import CLOSE, PING, PONG, Role, WebSocketCodec, parse_close
 
@@ -40,6 +43,7 @@ class ModelSocket:
 
     def __init__(self, stream: trio.abc.Stream, early: bytes = b"") -> None:
         self._stream = stream
+        self._tcp = stream if isinstance(stream, TcpStream) else None
         self._codec = WebSocketCodec(Role.CLIENT, max_message=MAX_MESSAGE)
         self._early = early  # what came in the same read as the handshake's answer
         self._inbox: deque[bytes] = deque()
@@ -51,14 +55,20 @@ class ModelSocket:
         self._goodbye = 1000
 
     async def send(self, payload: bytes) -> None:
-        """Send one text message; returns when the connection has taken it.
+        """Send one text message; returns when the connection has taken it. Not always a checkpoint.
 
         Raises:
             ModelStalled: the peer took nothing for ``SEND_DEADLINE_S``; the connection is closed.
             ModelClosed: the connection has ended.
         """
+        frame = rest = self._codec.text(payload)
+        if self._tcp is not None and self._whole and not self._sending.locked():
+            rest = self._write_now(self._tcp, frame)
+            if not rest and self._ping is None:
+                return
         async with self._sending:
-            await self._write(self._codec.text(payload))
+            if rest:
+                await self._write(rest, begun=len(rest) < len(frame))
             await self._answer_ping()
 
     async def receive(self) -> bytes:
@@ -77,6 +87,12 @@ class ModelSocket:
                 async with self._sending:
                     await self._answer_ping()
         return self._inbox.popleft()
+
+    def waiting(self) -> list[bytes]:
+        """The messages that came along with the last one received. A plain call."""
+        messages = list(self._inbox)
+        self._inbox.clear()
+        return messages
 
     async def aclose(self) -> None:
         """Say goodbye, if that is quickly done, and close the connection whatever happens."""
@@ -128,9 +144,18 @@ class ModelSocket:
             payload, self._ping = self._ping, None
             await self._write(self._codec.pong(payload))
 
-    async def _write(self, frame: bytes) -> None:
-        """With the lock held: hand over one frame, whole or never anything again."""
-        if not self._whole:
+    def _write_now(self, tcp: TcpStream, frame: bytes) -> bytes:
+        """With the lock free: hand over what is taken at once; returns the rest, which must be the next to follow."""
+        try:
+            sent = tcp.send_now(frame)
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            raise ModelClosed("the connection broke while sending", code=ABNORMAL) from error
+        self._whole = sent in {0, len(frame)}
+        return frame[sent:]
+
+    async def _write(self, frame: bytes, *, begun: bool = False) -> None:
+        """With the lock held: hand over one frame, or the rest of one, whole or never anything again."""
+        if not (self._whole or begun):
             raise ModelClosed("the connection broke while sending", code=ABNORMAL)
         self._whole = False
         with trio.move_on_after(SEND_DEADLINE_S) as patience:
@@ -201,7 +226,8 @@ async def _connect(url: str, ssl_context: ssl.SSLContext | None) -> trio.abc.Str
     parts = urlsplit(url)
     secure = parts.scheme == "wss"
     host = parts.hostname or ""
-    tcp = await trio.open_tcp_stream(host, parts.port or (443 if secure else 80))
+    connected = await trio.open_tcp_stream(host, parts.port or (443 if secure else 80))
+    tcp = TcpStream(connected) if isinstance(connected, trio.SocketStream) else connected
     if not secure:
         return tcp
     # https_compatible: do not wait for the peer's last TLS record when closing, and take its plain hang-up for an end.

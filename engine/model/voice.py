@@ -29,6 +29,7 @@ from engine.messages import (
     ResponseInterrupted,
     ResponseStarted,
 )
+from engine.model.passing import pass_on
 from engine.model.provider import AudioDelta
 
 _PLACES_KEPT = 32  # responses; one that is cut is among the newest few
@@ -123,8 +124,8 @@ class Voice:
             self._ended = self._paused = self._stale = False
             if not self._asked_again:  # else it may be the first try's, and be interrupted in a moment
                 self._ours_until = -math.inf
-            await self._inbox.send(ResponseStarted(self._generation, now))
-        await self._playout.send(PlayAudio(self._generation, audio.mulaw))
+            await pass_on(self._inbox, ResponseStarted(self._generation, now))
+        await pass_on(self._playout, PlayAudio(self._generation, audio.mulaw))
 
     def placed(self, heard: ReportHeard) -> ReportHeard:
         """The same, with where the stream said that it began; without, where it is of another session."""
@@ -134,7 +135,7 @@ class Voice:
 
     async def text(self, delta: str) -> None:
         """More text, where ``is_heard``."""
-        await self._inbox.send(AgentTranscript(None if self._paused else self._generation, delta))
+        await pass_on(self._inbox, AgentTranscript(None if self._paused else self._generation, delta))
 
     async def pause(self) -> None:
         """A tool is called. The caller may hear a filler: what comes after must not belong to what came before."""
@@ -145,7 +146,7 @@ class Voice:
         """Nothing more of this generation."""
         if self._generation is not None and not self._ended:
             self._ended = True
-            await self._playout.send(EndUtterance(self._generation))
+            await pass_on(self._playout, EndUtterance(self._generation))
 
     async def turn_complete(self, reason: str) -> None:
         """The model's turn is over."""
@@ -157,10 +158,10 @@ class Voice:
         self._heard = _Heard.NOT_TWICE if again else _Heard.YES
         self._ended = self._paused = False
         if generation is not None and not ended:
-            await self._playout.send(EndUtterance(generation))
+            await pass_on(self._playout, EndUtterance(generation))
         # One interrupted before its first sound ended with that; of one that is asked for again, more is to come.
         if not stale or (generation is not None and not self._asked_again):
-            await self._inbox.send(ResponseFinished(generation, reason))
+            await pass_on(self._inbox, ResponseFinished(generation, reason))
 
     async def interrupted(self, now: float) -> None:
         """The provider says that it stopped the running response.
@@ -177,5 +178,5 @@ class Voice:
         self._heard = _Heard.NOT_AFTER_INTERRUPTION
         await self.end_utterance()
         if first_try and self._generation is not None:
-            await self._playout.send(CutPlayout(self._generation, Cut.NOW))
-        await self._inbox.send(ResponseInterrupted(self._generation))
+            await pass_on(self._playout, CutPlayout(self._generation, Cut.NOW))
+        await pass_on(self._inbox, ResponseInterrupted(self._generation))

@@ -1,23 +1,22 @@
-"""The remote embedder: gemini-embedding-001 through Google's own client, made to run under trio.
+"""The remote embedder: gemini-embedding-001, asked as Google's own client asks it, without the weight of that client.
 
-With its default options that client insists on asyncio; given an httpx client to use, it does not. The client is
-imported here and nowhere else in this room, and only when one is opened: that takes a second.
+Several questions per turn of every call go this way, and the client makes and checks a dozen objects for each; what it
+sends and reads is one small JSON document. (A test holds the two against each other.)
 """
 
 import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
-import httpx
+import numpy as np
+import orjson
 import trio
 
 from engine.errors import EmbedderUnavailable
 from engine.log import get_logger
+from engine.retrieval.json_service import UNREACHABLE, JsonService, open_json_service
 
-if TYPE_CHECKING:
-    from google import genai
-
+URL = "https://generativelanguage.googleapis.com"
 MODEL_ID = "gemini-embedding-001"
 DIMENSIONS = 768  # of 3072: a quarter of the room and of the search's time; the first ones carry most of the meaning
 BATCH = 100  # texts; the service takes no more in one request
@@ -26,15 +25,16 @@ BATCH_S = 60.0
 ATTEMPTS = 5
 FIRST_PAUSE_S = 1.0  # doubles with every attempt: 15 s in all, about what a rate limit per minute needs to ease
 
+_PATH = f"/v1/models/{MODEL_ID}:batchEmbedContents"
 _ASK_AGAIN = frozenset({408, 429, 500, 502, 503, 504})
 _log = get_logger("retrieval")
 
 
 class GeminiEmbedder:
-    """``Embedder`` over an open client; see ``open_gemini_embedder``."""
+    """``Embedder`` over an open service; see ``open_gemini_embedder``."""
 
-    def __init__(self, client: "genai.Client", *, query_s: float = QUERY_S) -> None:
-        self._client = client
+    def __init__(self, service: JsonService, *, query_s: float = QUERY_S) -> None:
+        self._service = service
         self._query_s = query_s
 
     @property
@@ -72,27 +72,24 @@ class GeminiEmbedder:
         return await self._ask(texts, "RETRIEVAL_DOCUMENT", BATCH_S)
 
     async def _ask(self, texts: Sequence[str], task: str, deadline_s: float) -> list[list[float]]:
-        from google.genai import errors, types
-
-        config = types.EmbedContentConfig(task_type=task, output_dimensionality=DIMENSIONS)
         try:
             with trio.fail_after(deadline_s):
-                answer = await self._client.aio.models.embed_content(
-                    model=MODEL_ID, contents=list(texts), config=config
-                )
+                status, answer = await self._service.post(_PATH, _request(texts, task))
         except trio.TooSlowError:
             raise EmbedderUnavailable(f"{MODEL_ID} took longer than {deadline_s} s") from None
-        except errors.APIError as error:
-            said = f"{MODEL_ID} refused: {error.code} {error.status or ''} {error.message or ''}"
-            raise EmbedderUnavailable(said.strip(), retry=error.code in _ASK_AGAIN) from None
-        except httpx.HTTPError as error:
+        except UNREACHABLE as error:
             raise EmbedderUnavailable(f"{MODEL_ID} cannot be reached: {error!r}") from None
-        except ValueError as error:  # what the client raises for an answer that is no JSON, or not of its types
+        if status != 200:
+            raise EmbedderUnavailable(
+                f"{MODEL_ID} refused: {status} {_reason(answer)}".strip(), retry=status in _ASK_AGAIN
+            )
+        try:
+            vectors = [embedding["values"] for embedding in orjson.loads(answer).get("embeddings", ())]
+            if [len(vector) for vector in vectors] != [DIMENSIONS] * len(texts):
+                raise EmbedderUnavailable(f"{MODEL_ID} gave other vectors than the {len(texts)} that were asked for")
+            return [_normal(vector) for vector in vectors]
+        except (ValueError, TypeError, LookupError, AttributeError) as error:  # no JSON, or of another shape
             raise EmbedderUnavailable(f"{MODEL_ID} answered what cannot be understood: {error!r}") from None
-        vectors = [embedding.values or [] for embedding in answer.embeddings or []]
-        if [len(vector) for vector in vectors] != [DIMENSIONS] * len(texts):
-            raise EmbedderUnavailable(f"{MODEL_ID} gave other vectors than the {len(texts)} that were asked for")
-        return [_normal(vector) for vector in vectors]
 
 
 @asynccontextmanager
@@ -106,23 +103,41 @@ async def open_gemini_embedder(
         url: another base (``https://...``), for proxies and tests.
         query_s: a question's deadline.
     """
-    # Deadlines are trio's, in ``_ask``; this one only ends what nobody waits for any longer.
-    async with httpx.AsyncClient(timeout=BATCH_S) as http:
-        client = await trio.to_thread.run_sync(_client, api_key, url, http)
-        yield GeminiEmbedder(client, query_s=query_s)
+    async with open_json_service(url or URL, [("x-goog-api-key", api_key)]) as service:
+        yield GeminiEmbedder(service, query_s=query_s)
 
 
-def _client(api_key: str, url: str | None, http: httpx.AsyncClient) -> "genai.Client":
-    from google import genai
-    from google.genai import types
+def _request(texts: Sequence[str], task: str) -> bytes:
+    model = f"models/{MODEL_ID}"
+    return orjson.dumps(
+        {
+            "requests": [
+                {
+                    "model": model,
+                    "content": {"role": "user", "parts": [{"text": text}]},
+                    "taskType": task,
+                    "outputDimensionality": DIMENSIONS,
+                }
+                for text in texts
+            ]
+        }
+    )
 
-    options = types.HttpOptions(base_url=url, httpx_async_client=http, timeout=int(1000 * BATCH_S))
-    return genai.Client(api_key=api_key, vertexai=False, http_options=options)
+
+def _reason(answer: bytes) -> str:
+    """Why it refused, in its own words, where it says so as it usually does."""
+    try:
+        error = orjson.loads(answer)["error"]
+        return f"{error.get('status') or ''} {error.get('message') or ''}".strip()
+    except (ValueError, TypeError, LookupError, AttributeError):
+        return ""
 
 
 def _normal(vector: Sequence[float]) -> list[float]:
     """Of length 1: only the model's full 3072 dimensions come so."""
-    length = math.sqrt(sum(value * value for value in vector))
+    values = np.asarray(vector, np.float64)
+    length = math.sqrt(float(values @ values))
     if not length:
         raise EmbedderUnavailable(f"{MODEL_ID} gave a vector without a direction")
-    return [value / length for value in vector]
+    normal: list[float] = (values / length).tolist()
+    return normal

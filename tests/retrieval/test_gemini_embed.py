@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import h11
+import httpx
 import pytest
 import trio
+from google import genai
+from google.genai import types
 
 from engine.errors import EmbedderUnavailable
 from engine.retrieval import gemini_embed
@@ -90,6 +93,28 @@ async def test_a_question_is_asked_as_one_and_comes_back_at_length_one() -> None
     assert asked["content"]["parts"] == [{"text": "where can I park"}]
 
 
+async def test_it_asks_exactly_what_the_vendors_own_client_asks() -> None:
+    stub = Stub()
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(trio.serve_tcp, stub.serve, 0)
+        url = f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}"
+        async with open_gemini_embedder("key-1", url=url) as embedder:
+            await embedder.embed_query("where can I park")
+        async with httpx.AsyncClient() as http:
+            options = types.HttpOptions(base_url=url, httpx_async_client=http)
+            vendor = genai.Client(api_key="key-1", vertexai=False, http_options=options)
+            config = types.EmbedContentConfig(
+                task_type="RETRIEVAL_QUERY", output_dimensionality=gemini_embed.DIMENSIONS
+            )
+            await vendor.aio.models.embed_content(
+                model=gemini_embed.MODEL_ID, contents=["where can I park"], config=config
+            )
+        nursery.cancel_scope.cancel()
+    assert stub.bodies[0] == stub.bodies[1]
+    assert stub.targets[0] == stub.targets[1]
+    assert stub.keys == ["key-1", "key-1"]
+
+
 async def test_passages_go_in_batches_and_keep_their_order() -> None:
     def numbered(asked: dict[str, Any]) -> Answer:
         texts = [request["content"]["parts"][0]["text"] for request in asked["requests"]]
@@ -115,6 +140,12 @@ async def test_passages_go_in_batches_and_keep_their_order() -> None:
         ((200, b"<html>"), True, "cannot be understood"),
         ((200, vectors(2)), True, "other vectors than the 1"),
         ((200, vectors(1, length=10)), True, "other vectors than the 1"),
+        ((502, b"<html>Bad Gateway</html>"), True, "refused: 502"),
+        ((200, b"[]"), True, "cannot be understood"),
+        ((200, b'{"embeddings": [{"values": "no numbers"}]}'), True, "other vectors"),
+        ((200, b'{"embeddings": [{}]}'), True, "cannot be understood"),
+        ((200, json.dumps({"embeddings": [{"values": ["x"] * DIMENSIONS}]}).encode()), True, "cannot be understood"),
+        ((200, json.dumps({"embeddings": [{"values": [0.0] * DIMENSIONS}]}).encode()), True, "without a direction"),
         ((200, b"{}"), True, "other vectors than the 1"),
     ],
 )
