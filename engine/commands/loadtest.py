@@ -5,7 +5,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,17 +14,16 @@ import orjson
 import trio
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 
+from engine.commands.loadtest_view import progress, summary
 from engine.config import Settings
 from engine.errors import ConfigurationError
 from engine.loadtest.capacity import Tried, find_capacity
-from engine.loadtest.gateway import Options
+from engine.loadtest.gateway import Options, tenant
 from engine.loadtest.page import write_page
-from engine.loadtest.plan import Faults, Plan, Scenario, Target
+from engine.loadtest.plan import Checks, Embeddings, Faults, Plan, Scenario, Target, Tools
 from engine.loadtest.report import report_of
 from engine.loadtest.run import run_load
-from engine.loadtest.series import Sample, Seen
 from engine.sim.world import ACCOUNT_SID
 
 PREPARING = "preparing: rendering what callers say, starting what is needed ..."
@@ -47,8 +45,29 @@ PREPARING = "preparing: rendering what callers say, starting what is needed ..."
 @click.option("--jitter", type=click.FloatRange(0), default=0.0, show_default=True, help="Of the network, ms.")
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--generators", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes of callers.")
+@click.option(
+    "--checks",
+    type=click.Choice(get_args(Checks)),
+    default="light",
+    show_default=True,
+    help="Strict: callers and model look at everything that comes, and so bear fewer calls.",
+)
 @click.option("--workers", type=click.IntRange(1, 64), help="Of our own gateway.")
 @click.option("--memory", is_flag=True, help="Our own gateway without a database.")
+@click.option("--window-ms", type=int, help="Of the caller's sound, to the model; of our own gateway's tenant.")
+@click.option("--lead-ms", type=int, help="Of the agent's sound, at the carrier; of our own gateway's tenant.")
+@click.option(
+    "--tools",
+    type=click.Choice(get_args(Tools)),
+    default="offered",
+    show_default=True,
+    help="Used: in every fourth answer.",
+)
+@click.option("--listener/--no-listener", default=True, show_default=True, help="A transcribe stream for each call.")
+@click.option(
+    "--retrieval/--no-retrieval", default=True, show_default=True, help="Without: no listener, no query text."
+)
+@click.option("--embeddings", type=click.Choice(get_args(Embeddings)), default="simulated", show_default=True)
 @click.option("--find-capacity", is_flag=True, help="Search the most calls, up to --calls, at which quality holds.")
 @click.option("--url", help="A deployment's voice webhook: https://host/twilio/voice. Without: ours, started for this.")
 @click.option("--called", default="+15550100100", show_default=True, help="With --url: the number to call.")
@@ -75,10 +94,21 @@ def loadtest(**given: Any) -> None:
         jitter_ms=given["jitter"],
         seed=given["seed"],
         generators=given["generators"],
+        checks=given["checks"],
+        workers=given["workers"],
+        memory=given["memory"],
+        window_ms=given["window_ms"],
+        lead_ms=given["lead_ms"],
+        tools=given["tools"],
+        listener=given["listener"],
+        retrieval=given["retrieval"],
+        embeddings=given["embeddings"],
     )
     target = None if given["url"] is None else _target(given["url"], given["called"], given["account_sid"])
     console = Console(stderr=given["as_json"], quiet=given["as_json"], highlight=False)
-    options = replace(_cores(), workers=given["workers"], memory=given["memory"])
+    if target is None:
+        tenant(plan)  # what no tenant may have is refused here, not when all has been started
+    options = _cores()
     with _data_dir() as data_dir:
         if given["find_capacity"]:
             report = trio.run(_find, plan, options, target, data_dir, console)
@@ -92,7 +122,7 @@ def loadtest(**given: Any) -> None:
     if given["as_json"]:
         sys.stdout.write(text.decode() + "\n")
     else:
-        _summary(console, report, out)
+        summary(console, report, out)
     sys.exit(0 if report["load"]["held"] else 1)
 
 
@@ -137,9 +167,9 @@ async def _once(
             options=options,
             target=target,
             data_dir=data_dir,
-            on_sample=lambda sample, seen: live.update(_progress(plan, sample, seen)),
+            on_sample=lambda sample, seen: live.update(progress(plan, sample, seen)),
         )
-    return report_of(outcome, workers=options.workers or 1, unloaded_p99_ms=unloaded)
+    return report_of(outcome, unloaded_p99_ms=unloaded)
 
 
 async def _find(
@@ -163,63 +193,16 @@ async def _find(
             "calls": found.calls,
             "limited_by": found.limited_by,
             "tried": [
-                {"calls": one.calls, "held": one.held, "failures": one.report["load"]["failures"]}
+                {
+                    "calls": one.calls,
+                    "held": one.held,
+                    "failures": one.report["load"]["failures"],
+                    "limited_by": one.report["limited_by"],
+                    "server_cores": one.report["server"]["cores"],
+                    "response_ms": one.report["response_ms"],
+                    "added_ms": one.report["added_ms"],
+                }
                 for one in found.tried
             ],
         }
     }
-
-
-def _progress(plan: Plan, sample: Sample, seen: Seen) -> Table:
-    responses = seen.responses
-    table = Table.grid(padding=(0, 2))
-    left = max(0.0, plan.ramp_s + plan.duration_s - sample.at_s)
-    table.add_row("calls up", f"{sample.up} of {plan.calls}", "ended", str(sample.ended), "left", f"{left:.0f} s")
-    table.add_row(
-        "response p50 / p99",
-        "-" if responses is None else f"{responses.p50:.0f} / {responses.p99:.0f} ms",
-        "underruns",
-        str(seen.underruns),
-        "dropped",
-        str(seen.dropped),
-    )
-    table.add_row(
-        "server",
-        "-" if sample.server_cores is None else f"{100 * sample.server_cores:.0f} % of a core",
-        "late",
-        "-" if sample.plane_late_ms is None else f"{sample.plane_late_ms:.1f} ms",
-        "generator",
-        f"{100 * sample.generator_cores:.0f} %, {sample.generator_late_ms:.0f} ms late",
-    )
-    return table
-
-
-def _summary(console: Console, report: dict[str, Any], out: Path) -> None:
-    load, server, calls = report["load"], report["server"], report["calls"]
-    table = Table(show_header=True, header_style="bold")
-    for head in ("ms", "p50", "p95", "p99", "max"):
-        table.add_column(head, justify="left" if head == "ms" else "right")
-    for name in ("response_ms", "added_ms", "setup_ms", "barge_in_ms", "longest_silence_ms", "lateness_ms"):
-        if (spread := report[name]) is not None:
-            shares = (f"{spread[share]:.0f}" for share in ("p50", "p95", "p99", "max"))
-            table.add_row(name.removesuffix("_ms").replace("_", " "), *shares)
-    console.print(table)
-    console.print(
-        f"{calls['placed']} calls, {calls['dropped']} dropped, {load['turns_answered']} answers, "
-        f"{load['calls_with_underruns']} calls with gaps"
-    )
-    if server["cpu_ms_per_call_second"] is not None:
-        console.print(
-            f"server: {server['cores']:.2f} cores, "
-            f"{server['cpu_ms_per_call_second']:.2f} ms of CPU per second of a call, "
-            f"{server['memory_mib_per_call']:.2f} MiB per call"
-        )
-    if (found := report.get("capacity")) is not None:
-        console.print(f"[bold]{found['calls']} calls[/] at once held; above, limited by: {found['limited_by']}")
-    elif load["held"]:
-        console.print("[bold green]quality held[/]")
-    else:
-        console.print(f"[bold red]quality did not hold[/]: {'; '.join(load['failures'])}")
-    if report["limited_by"] == "generator":
-        console.print("the generator was the limit, not the server: more --generators, or another machine")
-    console.print(f"report: {out / 'report.html'}, {out / 'report.json'}")

@@ -15,14 +15,16 @@ import msgspec
 import trio
 
 from engine.loadtest.child import read_part, stdin, tell
+from engine.loadtest.light_voice import LightVoice
 from engine.loadtest.plan import Plan, Target
 from engine.loadtest.talk import Talk, clips, endpointing_ms
 from engine.loadtest.wire import Beat, Began, CallersPart, CallFigures, Complete, Ended, Replace, ToCallers, line
 from engine.sim.caller import CallOptions, place_call
-from engine.sim.carrier_call import NewDocument
+from engine.sim.carrier_call import CarrierOptions, NewDocument
 from engine.sim.carrier_rest import Updatable
 from engine.sim.carrier_web import CarrierAccount
 from engine.sim.network import Network, NullNetwork
+from engine.sim.phone import PhoneOptions
 from engine.sim.scenario import Clip
 from engine.telephony.plane import MediaPlane
 from engine.tenants.tenant import Timing
@@ -34,6 +36,9 @@ OVERTIME_S = 20.0  # a server that is slow makes conversations longer; at some p
 BETWEEN_S = 1.0  # from one call's end to the next on the same line, at most
 CONNECTIONS = 50
 COLLECT_S = 5.0  # young objects only: a full collection would be heard as a gap of the server's
+
+STRICT = CarrierOptions()
+LIGHT = CarrierOptions(phone=PhoneOptions(voice=LightVoice))
 
 _decoder = msgspec.json.Decoder(ToCallers)
 
@@ -73,7 +78,8 @@ async def _orders(calls: _Calls, first: bytes, everything: trio.CancelScope) -> 
 
 async def _beat(plane: MediaPlane, calls: _Calls) -> None:
     while True:
-        tell(line(Beat(len(calls.live), round(plane.statistics().lateness_max_ms, 1))))
+        late = plane.statistics()
+        tell(line(Beat(len(calls.live), round(late.lateness_max_ms, 1), round(late.lateness_p99_ms, 1))))
         await trio.sleep(BEAT_S)
 
 
@@ -118,6 +124,7 @@ class _Placing:
             options=CallOptions(
                 voice_url=self.target.voice_path,
                 status_url=self.target.status_path,
+                carrier=LIGHT if self.plan.checks == "light" else STRICT,
                 seed=source.randrange(2**32),
                 hang_up_after_s=seconds + OVERTIME_S,
             ),

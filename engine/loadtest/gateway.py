@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import psutil
 import trio
+from pydantic import ValidationError
 
 from engine.errors import ConfigurationError
 from engine.loadtest.plan import Plan, Target
@@ -17,6 +18,7 @@ from engine.loadtest.wire import PeersUp
 from engine.sim.serving import environment, free_ports
 from engine.sim.world import ACCOUNT_SID, API_KEY, AUTH_TOKEN
 from engine.tenants import examples
+from engine.tenants.tenant import Tenant
 
 STARTING_S = 180.0  # a first start makes a database and renders every prompt
 ENDING_S = 20.0
@@ -44,18 +46,10 @@ class Options:
     """How our own gateway is started.
 
     Attributes:
-        workers: None: one process without a supervisor.
-        memory: without a database.
-        listener: query text from the simulated transcribe stream.
-        embeddings: ``auto``: from the simulated endpoint; ``offline``: the model that ships with the product.
         server_cores, other_cores: where what runs; empty: anywhere.
         settings: more of them, or others.
     """
 
-    workers: int | None = None
-    memory: bool = False
-    listener: bool = True
-    embeddings: str = "auto"
     server_cores: tuple[int, ...] = ()
     other_cores: tuple[int, ...] = ()
     settings: tuple[tuple[str, str], ...] = ()
@@ -70,16 +64,10 @@ async def start_gateway(
     Raises:
         ConfigurationError: it did not come up; says what it logged last.
     """
-    document = examples.load(TENANT).model_copy(
-        update={
-            "quotas": examples.load(TENANT).quotas.model_copy(
-                update={"concurrent_calls": 10_000, "calls_per_minute": None}
-            )
-        }
-    )
+    document = tenant(plan)
     tenant_file = data_dir / "tenant.json"
     tenant_file.write_text(document.model_dump_json(by_alias=True), "utf-8")
-    port, *ops = free_ports(1 + (options.workers or 0))
+    port, *ops = free_ports(1 + (plan.workers or 0))
     url = f"http://127.0.0.1:{port}"
     settings = {
         "bind": f"127.0.0.1:{port}",
@@ -94,16 +82,16 @@ async def start_gateway(
         "gemini_api_key": API_KEY,
         "gemini_url": peers.model_url,
         "gemini_transcribe_url": peers.transcribe_url,
-        "gemini_transcribe_model": "gemini-3.5-transcribe-live" if options.listener else "off",
+        "gemini_transcribe_model": "gemini-3.5-transcribe-live" if plan.listener and plan.retrieval else "off",
         "gemini_embed_url": peers.embed_url,
-        "embeddings": options.embeddings,
+        "embeddings": "offline" if plan.embeddings == "offline" else "auto",
         "local_model": "false",
         **({"ops_bind": f"127.0.0.1:{ops[0]}"} if ops else {}),
         **dict(options.settings),
     }
     command = [*module("engine"), "serve", "--tenants", str(tenant_file)]
-    command += ["--memory"] if options.memory else []
-    command += ["--workers", str(options.workers)] if options.workers else []
+    command += ["--memory"] if plan.memory else []
+    command += ["--workers", str(plan.workers)] if plan.workers else []
     log_path = data_dir / "serve.log"
     with log_path.open("wb") as log:
         process = await trio.lowlevel.open_process(
@@ -121,6 +109,25 @@ async def start_gateway(
         finally:
             with trio.CancelScope(shield=True):
                 await _end(process)
+
+
+def tenant(plan: Plan) -> Tenant:
+    """The business that is called: an example's, without limits, and as the plan wants it.
+
+    Raises:
+        ConfigurationError: a window or a lead that no tenant may have.
+    """
+    document = examples.load(TENANT).model_dump(mode="json", by_alias=True)
+    document["quotas"] |= {"concurrent_calls": 10_000, "calls_per_minute": None}
+    wanted = {"window_ms": plan.window_ms, "lead_ms": plan.lead_ms}
+    document["timing"] |= {name: value for name, value in wanted.items() if value is not None}
+    if plan.tools == "off":
+        document["tools"] = []
+    try:
+        return Tenant.model_validate(document)
+    except ValidationError as error:
+        said = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise ConfigurationError(f"no tenant may have this: {said}") from None
 
 
 async def _wait_ready(process: trio.Process, health: Sequence[str], log_path: Path) -> None:

@@ -45,9 +45,20 @@ _PLOTS: Sequence[tuple[str, str, Sequence[tuple[str, str]]]] = (
         ),
     ),
     ("The server's CPU per second of a call", "ms", (("cpu_ms_per_call", "of a second"),)),
-    ("Busy cores", "cores", (("server_cores", "server"), ("generator_cores", "busiest generator"))),
+    (
+        "Busy cores",
+        "cores",
+        (
+            ("server_cores", "server"),
+            ("generator_cores", "busiest generator"),
+            ("peers_cores", "simulated model"),
+            ("database_cores", "database"),
+            ("elsewhere_busy", "all but the server's, share used by anybody"),
+        ),
+    ),
     ("Memory of the server", "MiB", (("rss_mib", "resident"),)),
-    ("Longest queue of any call", "messages", (("queued", "waiting"),)),
+    ("Queues", "messages", (("queued", "longest of any call"), ("queued_total", "all together"))),
+    ("Threads and descriptors of the server", "", (("threads", "threads"), ("descriptors", "descriptors"))),
 )
 
 
@@ -101,7 +112,16 @@ def _counts(report: Mapping[str, Any]) -> dict[str, object]:
         "server, MiB per call": server["memory_mib_per_call"],
         "busiest generator, cores at most": load["generator_cores"],
         "breaches of the carrier's protocol": report["protocol_faults"],
+        "breaches of the model's protocol": load["model_protocol_faults"],
+        "checks of callers and model": "{callers}, {model}".format(**load["checks"]),
     }
+    if (generator := load["generator"]) is not None:
+        shown |= {
+            "callers, cores per 100 calls": generator["callers_cores_per_100"],
+            "simulated model, cores per 100 calls": generator["peers_cores_per_100"],
+        }
+    if (memory := load["memory"]) is not None:
+        shown["server, MiB for each call after the first"] = memory.get("per_further_call_mib")
     return {name: value for name, value in shown.items() if value is not None}
 
 

@@ -4,16 +4,23 @@ It ends when its stdin does, so that it never outlives a parent that was killed.
 """
 
 import gc
+import random
+import socket
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import trio
+from numpy.typing import NDArray
 
 from engine.loadtest.child import read_part, stdin, tell
+from engine.loadtest.light_answers import Pacer, Sentence
+from engine.loadtest.light_link import LightEmbeddings, LightLink
+from engine.loadtest.light_loop import Loop
+from engine.loadtest.light_model import LightHouse
 from engine.loadtest.plan import ANSWER_S, Faults, Plan
-from engine.loadtest.talk import LengthEar, clips
-from engine.loadtest.wire import PeersPart, PeersUp, line
+from engine.loadtest.talk import Busy, LengthEar, clips
+from engine.loadtest.wire import PeersEnd, PeersPart, PeersUp, line
 from engine.sim.brain import EchoBrain
 from engine.sim.embeddings import SimEmbeddings
 from engine.sim.gemini import SimGemini
@@ -39,13 +46,29 @@ def rules(faults: Faults) -> list[Rule]:
             return [Rule(Refuse(), connection=number) for number in REFUSED]
 
 
-def make_model(plan: Plan, speech: Path) -> SimGemini:
-    """Answers every question with two seconds of a tone."""
-    tone = (6000 * np.sin(2 * np.pi * 440 * np.arange(int(24000 * ANSWER_S)) / 24000)).astype(np.int16)
-    ear = LengthEar.of(clips(VoiceCache(speech)))
+def answer_sound() -> NDArray[np.int16]:
+    """What the model says to everything: two seconds of a tone, 16 bit at 24 kHz."""
+    at = np.arange(int(24000 * ANSWER_S)) / 24000
+    sound: NDArray[np.int16] = (6000 * np.sin(2 * np.pi * 440 * at)).astype(np.int16)
+    return sound
+
+
+class Deaf:
+    """An ear for a load without retrieval: where nothing is written down there is nothing to look up."""
+
+    def hear(self, pcm: NDArray[np.int16], rate: int = 16000) -> str | None:
+        """See ``sim.ear.Ear``."""
+
+    def partial(self, pcm: NDArray[np.int16], rate: int = 16000) -> str | None:
+        """See ``sim.ear.Ear``."""
+
+
+def strict_model(plan: Plan, speech: Path) -> SimGemini:
+    """The model of the tests, with an ear and a brain that cost little."""
+    echo = EchoBrain(answer_sound())
     return SimGemini(
-        ear=ear,
-        brain=EchoBrain(tone),
+        ear=LengthEar.of(clips(VoiceCache(speech))) if plan.retrieval else Deaf(),
+        brain=Busy(echo.answer) if plan.tools == "used" else echo,
         pace=plan.pace,
         think_ms=plan.think_ms,
         seed=plan.seed,
@@ -53,10 +76,21 @@ def make_model(plan: Plan, speech: Path) -> SimGemini:
     )
 
 
-async def _run() -> None:
-    told, _ = await trio.to_thread.run_sync(read_part)
-    part = msgspec.json.decode(told, type=PeersPart)
-    model = await trio.to_thread.run_sync(make_model, part.plan, Path(part.speech))
+def light_house(plan: Plan, speech: Path, loop: Loop) -> LightHouse:
+    """The same for load; it has no moods."""
+    return LightHouse(
+        loop,
+        Sentence.of(answer_sound(), EchoBrain(answer_sound()).answer.text),
+        Pacer(loop, plan.pace),
+        LengthEar.of(clips(VoiceCache(speech))) if plan.retrieval else None,
+        plan.think_ms / 1000,
+        plan.tools,
+        random.Random(plan.seed),
+    )
+
+
+async def _serve_strict(part: PeersPart) -> None:
+    model = await trio.to_thread.run_sync(strict_model, part.plan, Path(part.speech))
     transcriber = SimGemini(ear=model.ear, brain=model.manner.brain)
     async with trio.open_nursery() as nursery:
         up = PeersUp(
@@ -70,8 +104,37 @@ async def _run() -> None:
         async with trio.lowlevel.FdStream(stdin()) as parent:
             async for _ in parent:
                 pass
+        tell(line(PeersEnd(len(model.protocol_faults) + len(transcriber.protocol_faults))))
         nursery.cancel_scope.cancel()
 
 
+def _serve_lightly(part: PeersPart) -> None:
+    loop = Loop()
+    house = light_house(part.plan, Path(part.speech), loop)
+    embeddings = LightEmbeddings(loop, SimEmbeddings())
+
+    def connected(sock: socket.socket) -> None:
+        LightLink(house, sock)
+
+    model, embed = loop.listen(connected), loop.listen(embeddings.take)
+    url = f"ws://127.0.0.1:{model}"
+    tell(line(PeersUp(url, url, f"http://127.0.0.1:{embed}")))
+    loop.watch(stdin(), loop.stop)  # nothing is ever said there: it ends
+    gc.collect()
+    gc.freeze()
+    loop.run()
+    loop.close()
+    tell(line(PeersEnd(len(house.faults))))
+
+
+def main() -> None:
+    """Be told, and serve."""
+    part = msgspec.json.decode(read_part()[0], type=PeersPart)
+    if part.plan.model_checks == "light":
+        _serve_lightly(part)
+    else:
+        trio.run(_serve_strict, part)
+
+
 if __name__ == "__main__":
-    trio.run(_run)
+    main()

@@ -6,6 +6,9 @@ import msgspec
 
 Scenario = Literal["questions", "barge-in", "mixed"]
 Faults = Literal["none", "cut", "stall", "slow", "refuse"]
+Tools = Literal["off", "offered", "used"]
+Embeddings = Literal["simulated", "offline"]
+Checks = Literal["light", "strict"]
 
 CYCLE_S = 4.0  # a turn of the caller begins so long after the one before
 ANSWER_S = 2.0  # what the simulated model says to it
@@ -24,6 +27,17 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         faults: of the simulated model, in every session's third turn (``refuse``: every third session).
         jitter_ms: of the network, on the caller's audio.
         generators: processes that callers are spread over.
+        checks: ``strict``: callers and model are those of the tests, which look at everything; ``light``: those made
+            for load, which cost a fraction (``light_model`` and ``light_voice`` say what they leave out).
+
+    Of our own gateway only:
+        workers: None: one process without a supervisor.
+        memory: without a database.
+        window_ms, lead_ms: of the tenant's timing; None: as shipped.
+        tools: ``off``: none; ``offered``: the model knows them; ``used``: and calls one in every fourth answer.
+        listener: query text from the simulated transcribe stream.
+        retrieval: False: without a listener, and the simulated model writes down nothing: there is no query text.
+        embeddings: ``offline``: by the model that ships with the product.
     """
 
     calls: int = 20
@@ -37,6 +51,20 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     jitter_ms: float = 0.0
     seed: int = 1
     generators: int = 1
+    checks: Checks = "light"
+    workers: int | None = None
+    memory: bool = False
+    window_ms: int | None = None
+    lead_ms: int | None = None
+    tools: Tools = "offered"
+    listener: bool = True
+    retrieval: bool = True
+    embeddings: Embeddings = "simulated"
+
+    @property
+    def model_checks(self) -> Checks:
+        """Of the simulated model: the light one has no faults."""
+        return self.checks if self.faults == "none" else "strict"
 
     def share(self, index: int) -> int:
         """How many of the calls are this generator's."""

@@ -17,21 +17,26 @@ ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THRE
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """CPU seconds so far and resident memory, of some processes together."""
+    """CPU seconds so far, resident memory, threads and open descriptors, of some processes together."""
 
     cpu_s: float
     rss_mib: float
+    threads: int
+    descriptors: int
 
     @classmethod
     def of(cls, processes: Sequence[psutil.Process]) -> "Usage":
         """Those that have ended count for nothing."""
         cpu_s = rss = 0.0
+        threads = descriptors = 0
         for process in processes:
             with suppress(psutil.NoSuchProcess), process.oneshot():
                 times = process.cpu_times()
                 cpu_s += times.user + times.system
                 rss += process.memory_info().rss
-        return cls(cpu_s, rss / 2**20)
+                threads += process.num_threads()
+                descriptors += process.num_fds() if hasattr(process, "num_fds") else 0
+        return cls(cpu_s, rss / 2**20, threads, descriptors)
 
 
 def family(pid: int) -> tuple[list[psutil.Process], list[psutil.Process]]:

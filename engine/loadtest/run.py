@@ -14,14 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import psutil
 import trio
 
 from engine.errors import ConfigurationError
 from engine.loadtest.gateway import Options, Started, start_gateway
 from engine.loadtest.plan import Plan, Target
-from engine.loadtest.processes import Usage, child, module, read_lines
+from engine.loadtest.processes import child, module, read_lines
 from engine.loadtest.series import Sample, Seen
-from engine.loadtest.watch import Watch
+from engine.loadtest.watch import Steady, Watch, Watched
 from engine.loadtest.wire import (
     Beat,
     Began,
@@ -29,6 +30,7 @@ from engine.loadtest.wire import (
     Complete,
     Ended,
     FromCallers,
+    PeersEnd,
     PeersPart,
     PeersUp,
     Replace,
@@ -45,17 +47,6 @@ SETTLE_S = 3.0  # after the ramp, before what a call costs is measured
 AS_SHIPPED = Options()
 
 _decoder = msgspec.json.Decoder(FromCallers)
-
-
-@dataclass(frozen=True, slots=True)
-class Steady:
-    """What the gateway used while all calls were up. ``empty_mib``: of memory, before the first came."""
-
-    seconds: float
-    cpu_s: float
-    empty_mib: float
-    rss_mib: float
-    calls: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,51 +104,75 @@ async def run_load(
         if target is None:
             async with (
                 _peers(plan, data_dir, options.other_cores) as peers,
-                start_gateway(plan, options, peers, rest_url, data_dir) as started,
+                start_gateway(plan, options, peers.up, rest_url, data_dir) as started,
             ):
-                outcome = await _drive(plan, started.target, started, rest, data_dir, options, on_sample)
+                outcome = await _drive(plan, started.target, (started, peers), rest, data_dir, options, on_sample)
+            outcome.seen.model_faults = peers.faults
         else:
             outcome = await _drive(plan, target, None, rest, data_dir, options, on_sample)
         nursery.cancel_scope.cancel()
     return outcome
 
 
+@dataclass
+class _Peers:
+    """The process of the simulated model; ``faults`` is known once it has ended."""
+
+    up: PeersUp
+    process: psutil.Process
+    faults: int = 0
+
+
 @asynccontextmanager
-async def _peers(plan: Plan, data_dir: Path, cores: Sequence[int]) -> AsyncIterator[PeersUp]:
+async def _peers(plan: Plan, data_dir: Path, cores: Sequence[int]) -> AsyncIterator[_Peers]:
     async with child(module("engine.loadtest.peers"), cores=cores) as process:
         assert process.stdin is not None
-        assert process.stdout is not None
         await process.stdin.send_all(line(PeersPart(plan, str(data_dir / "voice"))))
-        said = b""
-        while b"\n" not in said:
-            more = await process.stdout.receive_some()
-            if not more:
-                raise ConfigurationError("the simulated model did not start; what it said is above")
-            said += more
-        yield msgspec.json.decode(said.partition(b"\n")[0], type=PeersUp)
+        up = msgspec.json.decode(await _one_line(process), type=PeersUp)
+        peers = _Peers(up, psutil.Process(process.pid))
+        yield peers
+        await process.stdin.aclose()
+        peers.faults = msgspec.json.decode(await _one_line(process), type=PeersEnd).faults
+
+
+async def _one_line(process: trio.Process) -> bytes:
+    assert process.stdout is not None
+    said = b""
+    while b"\n" not in said:
+        more = await process.stdout.receive_some()
+        if not more:
+            raise ConfigurationError("the simulated model ended; what it said is above")
+        said += more
+    return said.partition(b"\n")[0]
 
 
 async def _drive(
     plan: Plan,
     target: Target,
-    started: Started | None,
+    ours: tuple[Started, _Peers] | None,
     rest: CarrierRest,
     data_dir: Path,
     options: Options,
     on_sample: Callable[[Sample, Seen], None],
 ) -> Outcome:
     seen = Seen()
-    empty_mib = Usage.of(started.server).rss_mib if started else 0.0
-    callers: list[trio.Process] = []
+    callers: list[psutil.Process] = []
+    if ours is None:
+        watched = Watched(callers=callers, elsewhere=options.other_cores)
+    else:
+        started, peers = ours
+        watched = Watched(
+            started.health_urls, started.server, started.database, callers, [peers.process], options.other_cores
+        )
     async with trio.open_nursery() as everything:
-        watch = Watch(started, callers, seen, on_sample)
+        watch = Watch(watched, seen, on_sample)
         await everything.start(watch.run)
         with trio.move_on_after(plan.ramp_s + plan.duration_s + GRACE_S) as patience:
             async with trio.open_nursery() as generators:
                 for index in range(plan.generators):
                     part = CallersPart(plan, target, index, str(data_dir / "voice"))
                     generators.start_soon(_generate, part, options.other_cores, callers, rest, seen)
-                if started is not None:
+                if ours is not None:
                     await trio.sleep(plan.ramp_s + SETTLE_S)
                     watch.begin_steady()
                     await trio.sleep(max(1.0, plan.duration_s - 2 * SETTLE_S))
@@ -165,19 +180,16 @@ async def _drive(
         everything.cancel_scope.cancel()
     if patience.cancelled_caught:
         raise ConfigurationError(f"callers had not come to an end {GRACE_S:.0f} s after the plan did: nothing is known")
-    steady = None
-    if started is not None and watch.steady is not None:
-        steady = Steady(watch.steady[0], watch.steady[1], empty_mib, watch.steady[2], watch.steady[3])
-    return Outcome(plan, seen, steady)
+    return Outcome(plan, seen, watch.steady)
 
 
 async def _generate(
-    part: CallersPart, cores: Sequence[int], callers: list[trio.Process], rest: CarrierRest, seen: Seen
+    part: CallersPart, cores: Sequence[int], callers: list[psutil.Process], rest: CarrierRest, seen: Seen
 ) -> None:
     """One process of callers, from its start to its end."""
     async with child(module("engine.loadtest.callers"), cores=cores) as process:
         assert process.stdin is not None
-        callers.append(process)
+        callers.append(psutil.Process(process.pid))
         await process.stdin.send_all(line(part))
         orders_send, orders = trio.open_memory_channel[bytes](ORDERS_QUEUED)
 
@@ -188,8 +200,9 @@ async def _generate(
                 case Ended(figures):
                     rest.remove(_RemoteCall(figures.call_sid, orders_send))
                     seen.calls.append(figures)
-                case Beat(up, late_ms):
-                    seen.up[part.index], seen.late_ms[part.index] = up, late_ms
+                case Beat(up, late_ms, late_p99_ms):
+                    seen.up[part.index] = up
+                    seen.late_ms[part.index], seen.late_p99_ms[part.index] = late_ms, late_p99_ms
 
         with orders_send, orders:
             async with trio.open_nursery() as nursery:

@@ -13,6 +13,7 @@ from engine.audio.speech import Endpoint, SpeechDetector
 from engine.audio.vad import WebRtcVad, level_dbfs
 from engine.errors import MisuseError
 from engine.loadtest.plan import ANSWER_S, CYCLE_S, Plan
+from engine.sim.brain import HeardTurn, Reply, ToolWish
 from engine.sim.hearing import BYTES_PER_MS, loud_span
 from engine.sim.scenario import Clip, HangUp, Listen, Moment, Say, SayOver
 from engine.voice.cache import VoiceCache
@@ -30,6 +31,7 @@ PITCH = 0.86
 LOUD = 400  # of 32767: the quietest 20 ms that count as the caller's voice
 BARGE_IN_AFTER_MS = 600.0
 LISTEN_S = 12.0
+OPENING_HOURS = ToolWish("opening_hours")
 
 
 def clips(cache: VoiceCache) -> tuple[Clip, ...]:
@@ -69,7 +71,10 @@ class LengthEar:
 
     def hear(self, pcm: NDArray[np.int16], rate: int = 16000) -> str | None:
         """See ``sim.ear.Ear``."""
-        heard_ms = loud_ms(pcm, rate)
+        return self.name(loud_ms(pcm, rate))
+
+    def name(self, heard_ms: float) -> str | None:
+        """The question that is loud for about so long; None where none is so short."""
         if heard_ms < BEGUN_MS:
             return None
         return min(self._lengths_ms, key=lambda text: abs(self._lengths_ms[text] - heard_ms))
@@ -77,6 +82,23 @@ class LengthEar:
     def partial(self, pcm: NDArray[np.int16], rate: int = 16000) -> str | None:
         """The words that all questions begin with."""
         return BEGINNING if 1000 * len(pcm) / rate >= BEGUN_MS else None
+
+
+class Busy:
+    """A brain with one answer for all, and before every fourth one a look at the opening hours: for ``tools: used``."""
+
+    def __init__(self, answer: Reply) -> None:
+        self._answer = answer
+
+    def reply(self, turn: HeardTurn) -> Reply:
+        """See ``sim.brain.Brain``."""
+        answered = sum(said.role == "model" for said in turn.history)
+        return Reply("", tools=(OPENING_HOURS,)) if calls_a_tool(answered) and not turn.results else self._answer
+
+
+def calls_a_tool(answered: int) -> bool:
+    """Whether the answer after so many does, where tools are used."""
+    return answered % 4 == 3
 
 
 def loud_ms(pcm: NDArray[np.int16], rate: int) -> float:

@@ -1,94 +1,177 @@
-"""Looks at a load test once a second: calls, clocks, what the gateway uses and says of itself."""
+"""Looks at a load test once a second: calls, clocks, what everybody uses and what the gateway says of itself."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import psutil
 import trio
 
-from engine.loadtest.gateway import Started
 from engine.loadtest.processes import Usage
 from engine.loadtest.series import Sample, Seen
 
 SAMPLE_S = 1.0
+FIRST_CALLS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """Whom to look at; ``callers`` fills as they start, ``elsewhere`` are the cores of all but the gateway."""
+
+    health_urls: Sequence[str] = ()
+    server: Sequence[psutil.Process] = ()
+    database: Sequence[psutil.Process] = ()
+    callers: Sequence[psutil.Process] = ()
+    peers: Sequence[psutil.Process] = ()
+    elsewhere: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Steady:
+    """What was used while all calls were up, in CPU seconds and MiB.
+
+    Attributes:
+        cpu_s, rss_mib: of the gateway.
+        empty_mib: of the gateway, before the first call came.
+        first_mib, first_calls: of the gateway with the first calls, which load what all others find loaded.
+        calls: that were up.
+        callers_cpu_s, peers_cpu_s, database_cpu_s: of the others.
+    """
+
+    seconds: float
+    cpu_s: float
+    empty_mib: float
+    rss_mib: float
+    calls: float
+    first_mib: float = 0.0
+    first_calls: int = 0
+    callers_cpu_s: float = 0.0
+    peers_cpu_s: float = 0.0
+    database_cpu_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Used:
+    """By now, of everybody."""
+
+    at: float
+    server: Usage
+    database: Usage
+    callers: Sequence[Usage]
+    peers: Usage
+    elsewhere: tuple[float, float]
 
 
 class Watch:
-    """A sample every second."""
+    """A sample every second. ``steady`` is there once ``end_steady`` was called."""
 
-    def __init__(
-        self,
-        started: Started | None,
-        callers: Sequence[trio.Process],
-        seen: Seen,
-        on_sample: Callable[[Sample, Seen], None],
-    ) -> None:
-        self._started = started
-        self._callers = callers
+    def __init__(self, watched: Watched, seen: Seen, on_sample: Callable[[Sample, Seen], None]) -> None:
+        self._watched = watched
         self._seen = seen
         self._on_sample = on_sample
-        self._steady_from: tuple[float, Usage, int] | None = None
-        self.steady: tuple[float, float, float, float] | None = None
+        self._empty_mib = self._first_mib = Usage.of(watched.server).rss_mib
+        self._first_calls = 0
+        self._steady_from: tuple[_Used, int] | None = None
+        self.steady: Steady | None = None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled."""
         began = at = trio.current_time()
-        before = Usage.of(self._started.server) if self._started else None
-        busy: dict[int, float] = {}
+        before = self._used()
         ended = 0
         task_status.started()
         async with httpx.AsyncClient(trust_env=False, timeout=SAMPLE_S) as http:
             while True:
                 at += SAMPLE_S
                 await trio.sleep_until(at)
-                usage = Usage.of(self._started.server) if self._started else None
-                new = self._seen.calls[ended:]
-                ended += len(new)
-                answered = sorted(ms for call in new for ms in call.responses)
-                pages = [await _page(http, url) for url in self._started.health_urls] if self._started else []
-                sample = Sample(
-                    at_s=round(at - began, 1),
-                    up=sum(self._seen.up.values()),
-                    ended=ended,
-                    response_ms=answered[len(answered) // 2] if answered else None,
-                    generator_late_ms=max(self._seen.late_ms.values(), default=0.0),
-                    generator_cores=round(self._busiest(busy), 3),
-                    server_cores=round((usage.cpu_s - before.cpu_s) / SAMPLE_S, 3) if usage and before else None,
-                    rss_mib=round(usage.rss_mib, 1) if usage else None,
-                    loop_lag_ms=_worst(pages, "loop", "lag_max_ms"),
-                    plane_late_ms=_worst(pages, "loop", "lateness_p99_ms"),
-                    queued=_queued(pages),
-                )
-                before = usage
+                now = self._used()
+                answered = sorted(ms for call in self._seen.calls[ended:] for ms in call.responses)
+                ended = len(self._seen.calls)
+                pages = [await _page(http, url) for url in self._watched.health_urls]
+                sample = self._sample(round(at - began, 1), before, now, answered, pages)
+                before = now
+                if not self._first_calls and sample.up >= FIRST_CALLS:
+                    self._first_calls, self._first_mib = sample.up, now.server.rss_mib
                 self._seen.samples.append(sample)
                 self._on_sample(sample, self._seen)
 
     def begin_steady(self) -> None:
         """All calls are up."""
-        assert self._started is not None
-        self._steady_from = trio.current_time(), Usage.of(self._started.server), len(self._seen.samples)
+        self._steady_from = self._used(), len(self._seen.samples)
 
     def end_steady(self) -> None:
         """They begin to leave."""
-        assert self._started is not None
         assert self._steady_from is not None
-        began, usage, first = self._steady_from
-        now = Usage.of(self._started.server)
+        before, first = self._steady_from
+        now = self._used()
         ups = [sample.up for sample in self._seen.samples[first:]] or [sum(self._seen.up.values())]
-        self.steady = trio.current_time() - began, now.cpu_s - usage.cpu_s, now.rss_mib, sum(ups) / len(ups)
+        self.steady = Steady(
+            now.at - before.at,
+            now.server.cpu_s - before.server.cpu_s,
+            self._empty_mib,
+            now.server.rss_mib,
+            sum(ups) / len(ups),
+            self._first_mib,
+            self._first_calls,
+            sum(one.cpu_s for one in now.callers) - sum(one.cpu_s for one in before.callers),
+            now.peers.cpu_s - before.peers.cpu_s,
+            now.database.cpu_s - before.database.cpu_s,
+        )
 
-    def _busiest(self, before: dict[int, float]) -> float:
-        most = 0.0
-        for process in self._callers:
-            try:
-                times = psutil.Process(process.pid).cpu_times()
-            except psutil.NoSuchProcess:
-                continue
-            cpu_s = times.user + times.system
-            most = max(most, cpu_s - before.get(process.pid, cpu_s))
-            before[process.pid] = cpu_s
-        return most / SAMPLE_S
+    def _used(self) -> _Used:
+        watched = self._watched
+        return _Used(
+            trio.current_time(),
+            Usage.of(watched.server),
+            Usage.of(watched.database),
+            [Usage.of([one]) for one in watched.callers],
+            Usage.of(watched.peers),
+            _busy(watched.elsewhere),
+        )
+
+    def _sample(
+        self, at_s: float, before: _Used, now: _Used, answered: Sequence[float], pages: Sequence[dict[str, Any]]
+    ) -> Sample:
+        seconds, ours = now.at - before.at, bool(self._watched.server)
+
+        def cores(then: Usage, since: Usage) -> float:
+            return round(max(0.0, since.cpu_s - then.cpu_s) / seconds, 3)
+
+        queues = _queues(pages)
+        busy, all_of = (new - old for new, old in zip(now.elsewhere, before.elsewhere, strict=True))
+        return Sample(
+            at_s=at_s,
+            up=sum(self._seen.up.values()),
+            ended=len(self._seen.calls),
+            response_ms=answered[len(answered) // 2] if answered else None,
+            generator_late_ms=max(self._seen.late_ms.values(), default=0.0),
+            generator_late_p99_ms=max(self._seen.late_p99_ms.values(), default=0.0),
+            # One that has just begun is first seen in the next second.
+            generator_cores=max(map(cores, before.callers, now.callers), default=0.0),
+            peers_cores=cores(before.peers, now.peers) if ours else None,
+            database_cores=cores(before.database, now.database) if ours else None,
+            elsewhere_busy=round(busy / all_of, 3) if all_of else None,
+            server_cores=cores(before.server, now.server) if ours else None,
+            rss_mib=round(now.server.rss_mib, 1) if ours else None,
+            threads=now.server.threads if ours else None,
+            descriptors=now.server.descriptors if ours else None,
+            loop_lag_ms=_worst(pages, "loop", "lag_max_ms"),
+            plane_late_ms=_worst(pages, "loop", "lateness_p99_ms"),
+            queued=max(queues, default=None),
+            queued_total=sum(queues) if queues else None,
+        )
+
+
+def _busy(cores: Sequence[int]) -> tuple[float, float]:
+    """Seconds that these cores were used so far, and all seconds."""
+    if not cores:
+        return 0.0, 0.0
+    times = psutil.cpu_times(percpu=True)
+    ours = [times[core] for core in cores if core < len(times)]
+    idle = sum(one.idle + getattr(one, "iowait", 0.0) for one in ours)
+    everything = sum(sum(one) for one in ours)
+    return everything - idle, everything
 
 
 async def _page(http: httpx.AsyncClient, url: str) -> dict[str, Any]:
@@ -110,12 +193,11 @@ def _worst(pages: Sequence[dict[str, Any]], *path: str) -> float | None:
     return round(max(found), 2) if found else None
 
 
-def _queued(pages: Sequence[dict[str, Any]]) -> int | None:
-    """The longest queue of any call that is shown."""
-    depths = [
-        depth
+def _queues(pages: Sequence[dict[str, Any]]) -> list[int]:
+    """How many messages wait in each queue of each call that is shown."""
+    return [
+        int(depth)
         for page in pages
         for call in page.get("calls", {}).get("shown", ())
         for depth in dict(call["queues"]).values()
     ]
-    return max(depths) if depths else None

@@ -95,6 +95,12 @@ class PeersUp(msgspec.Struct, frozen=True, tag_field="kind", tag="up"):
     embed_url: str
 
 
+class PeersEnd(msgspec.Struct, frozen=True, tag_field="kind", tag="peers_end"):
+    """From it, last: how often a client did what the services would have refused."""
+
+    faults: int
+
+
 class Began(msgspec.Struct, frozen=True, tag_field="kind", tag="began"):
     """A call was placed; the carrier's REST interface may be asked about it from now on."""
 
@@ -108,10 +114,13 @@ class Ended(msgspec.Struct, frozen=True, tag_field="kind", tag="ended"):
 
 
 class Beat(msgspec.Struct, frozen=True, tag_field="kind", tag="beat"):
-    """Every second, from every process of callers: calls on the line, and how late its own clock was at worst."""
+    """Every second, from every process of callers: calls on the line, and how late its own clock was: at worst, and of
+    ninety-nine ticks in a hundred.
+    """
 
     up: int
     late_ms: float
+    late_p99_ms: float = 0.0
 
 
 class Complete(msgspec.Struct, frozen=True, tag_field="kind", tag="complete"):

@@ -101,11 +101,11 @@ class EchoBrain:
     """Always the same answer, rendered once: for load."""
 
     def __init__(self, sound: NDArray[np.int16], text: str = "All right.") -> None:
-        self._reply = Reply(text, sound=sound)
+        self.answer = Reply(text, sound=sound)
 
     def reply(self, turn: HeardTurn) -> Reply:  # noqa: ARG002 - whatever was said
         """The answer."""
-        return self._reply
+        return self.answer
 
 
 class GroundedBrain:

@@ -21,6 +21,7 @@ INVALID_MESSAGE = 31951
 BAD_AUDIO = 0
 ZERO_RUN = b"\x00" * 80  # 10 ms of full-scale negative: silence written as if it were PCM
 CONNECTED = b'{"event":"connected","protocol":"Call","version":"1.0.0"}'
+MEDIA_END = b'"}}'
 _SILENT_FRAME = b64encode(SILENCE * FRAME_BYTES)
 
 
@@ -72,7 +73,12 @@ _decoder: msgspec.json.Decoder[MediaSent | MarkSent | ClearSent] = msgspec.json.
 
 
 class CarrierWire:
-    """One stream's messages, numbered as the carrier numbers them; numbers travel as strings."""
+    """One stream's messages, numbered as the carrier numbers them; numbers travel as strings.
+
+    Attributes:
+        media_begin: of a media message, for whoever puts it together otherwise: wants the numbers of ``next_chunk`` and
+            the timestamp; base64 and ``MEDIA_END`` follow.
+    """
 
     def __init__(self, *, account_sid: str, call_sid: str, stream_sid: str) -> None:
         self.stream_sid = stream_sid
@@ -80,9 +86,9 @@ class CarrierWire:
         self._call_sid = call_sid
         self._sequence = self._chunk = 0
         sid = stream_sid.encode()
-        self._media = (
+        self.media_begin = (
             b'{"event":"media","sequenceNumber":"%d","streamSid":"' + sid + b'","media":'
-            b'{"track":"inbound","chunk":"%d","timestamp":"%d","payload":"%b"}}'
+            b'{"track":"inbound","chunk":"%d","timestamp":"%d","payload":"'
         )
 
     # --- carrier to server -------------------------------------------------------------------------------------
@@ -107,10 +113,14 @@ class CarrierWire:
 
     def media(self, mulaw: bytes | None, timestamp_ms: int) -> bytes:
         """A chunk of the caller's voice; None is 20 ms of silence, which most frames of most calls are."""
+        payload = _SILENT_FRAME if mulaw is None else b64encode(mulaw)
+        return self.media_begin % (*self.next_chunk(), timestamp_ms) + payload + MEDIA_END
+
+    def next_chunk(self) -> tuple[int, int]:
+        """The numbers of the media message that is sent now: of all messages, and of its chunk."""
         self._sequence += 1
         self._chunk += 1
-        payload = _SILENT_FRAME if mulaw is None else b64encode(mulaw)
-        return self._media % (self._sequence, self._chunk, timestamp_ms, payload)
+        return self._sequence, self._chunk
 
     def skip_chunk(self) -> None:
         """A chunk was lost before it was sent: its number is never seen."""

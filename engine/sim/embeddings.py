@@ -44,7 +44,7 @@ class SimEmbeddings:
         try:
             async with stream:
                 while (asked := await _read(http, stream)) is not None:
-                    status, answer = await self._answer(*asked)
+                    status, answer = await self.answer(*asked)
                     await stream.send_all(_written(http, status, answer))
                     if http.our_state is not h11.DONE or http.their_state is not h11.DONE:
                         return
@@ -52,7 +52,8 @@ class SimEmbeddings:
         except (trio.BrokenResourceError, h11.RemoteProtocolError):
             return  # this client is gone, or speaks no HTTP
 
-    async def _answer(self, target: str, body: bytes) -> tuple[int, object]:
+    async def answer(self, target: str, body: bytes) -> tuple[int, object]:
+        """One request: the answer's status, and what it says, to be written as JSON."""
         try:
             if not _TARGET.fullmatch(target):
                 raise ValueError(f"no such method: {target}")

@@ -41,6 +41,25 @@ def output_text(delta: str) -> bytes:
     return _content({"outputTranscription": {"text": delta}})
 
 
+def deltas(text: str, messages: int, *, first: bool) -> dict[int, str]:
+    """Which words go out ahead of which message: evenly over the sound. Each brings its own space."""
+    said: dict[int, str] = {}
+    words = text.split()
+    for at, word in enumerate(words):
+        slot = at * messages // len(words)
+        said[slot] = said.get(slot, "") + (word if first and at == 0 else f" {word}")
+    return said
+
+
+def in_two_deltas(transcript: str) -> list[str]:
+    """A transcript as the service sends it, in deltas with their own spacing: whoever takes one for the whole is found
+    out.
+    """
+    words = transcript.split()
+    half = (len(words) + 1) // 2
+    return [" " + " ".join(part) for part in (words[:half], words[half:]) if part]
+
+
 def text_part(text: str) -> bytes:
     """A piece of what the model writes instead of saying it."""
     return _content({"modelTurn": {"role": "model", "parts": [{"text": text}]}})

@@ -9,7 +9,10 @@ from engine.sim.model_record import Commit, Spoken
 
 @dataclass(slots=True)
 class SessionRecord:
-    """One connection, refused ones included. ``closed_code``: by whomever; 1006 where the connection just ended."""
+    """One connection, refused ones included. ``closed_code``: by whomever; 1006 where the connection just ended.
+
+    ``heard_ms``: caller audio inside activities. ``tokens_in``, ``tokens_out``: as they were told the client.
+    """
 
     number: int
     opened_at: float
@@ -26,6 +29,9 @@ class SessionRecord:
     late_answers: int = 0
     audio_outside: int = 0
     text_outside: int = 0
+    heard_ms: float = 0.0
+    tokens_in: int = 0
+    tokens_out: int = 0
     closed_at: float | None = None
     closed_code: int | None = None
 

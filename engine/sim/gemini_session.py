@@ -142,7 +142,9 @@ class Reader:
 
     async def _listen(self, activity: Activity, pcm: NDArray[np.int16]) -> None:
         activity.audio.append(pcm)
-        self._stage.heard_ms += len(pcm) * 1000 / _EAR_RATE
+        heard_ms = len(pcm) * 1000 / _EAR_RATE
+        self._stage.heard_ms += heard_ms
+        self._stage.record.heard_ms += heard_ms
         now = trio.current_time()
         if not self._stage.setup.transcribes_input or self._stage.silent or now < activity.interim_at + _INTERIM_S:
             return
@@ -258,12 +260,8 @@ class Reader:
         link = self._stage.link
         await link.send(frames.voice_activity("ACTIVITY_END", self._stage.heard_ms / 1000))
         if transcript and self._stage.setup.transcribes_input:
-            # In two deltas with their own spacing, as the service does: whoever takes one for the whole is found out.
-            words = transcript.split()
-            half = (len(words) + 1) // 2
-            await link.send(frames.input_text(" " + " ".join(words[:half])))
-            if words[half:]:
-                await link.send(frames.input_text(" " + " ".join(words[half:])))
+            for delta in frames.in_two_deltas(transcript):
+                await link.send(frames.input_text(delta))
 
     async def _respond(self, answer: Answer) -> None:
         with answer.scope:

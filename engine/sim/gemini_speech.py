@@ -86,7 +86,7 @@ async def _speak(reply: Reply, answer: Answer, stage: Stage, manner: Manner, *, 
         sound, text = _without_end(runaway, sound, text)
         pace = math.inf if runaway.at_once else pace
     messages = frames.audio_frames(sound.astype("<i2").tobytes(), manner.chunk_ms)
-    deltas = _deltas(text, len(messages), first=not answer.spoken.text)
+    deltas = frames.deltas(text, len(messages), first=not answer.spoken.text)
     stalls, phantom = stage.mood(Stalls), stage.mood(PhantomMidway)
     began = trio.current_time()
     for at, message in enumerate(messages):
@@ -138,13 +138,3 @@ async def _talk_nonsense(mood: Garbled, stage: Stage) -> None:
     for kind in islice(cycle(mood.kinds), mood.repeat):
         stage.note("garbled", kind)
         await stage.link.send(frames.nonsense(kind))
-
-
-def _deltas(text: str, messages: int, *, first: bool) -> dict[int, str]:
-    """Which words go out ahead of which message: evenly over the sound. Each brings its own space."""
-    said: dict[int, str] = {}
-    words = text.split()
-    for at, word in enumerate(words):
-        slot = at * messages // len(words)
-        said[slot] = said.get(slot, "") + (word if first and at == 0 else f" {word}")
-    return said

@@ -110,14 +110,10 @@ class OpenStage:
     def usage(self, spoken: Spoken) -> Mapping[str, Any]:
         """What the turn cost, in the Developer API's names."""
         words = sum(len(said.text.split()) for said in self.record.history)
-        heard = round(self.heard_ms / 1000 * _TOKENS_PER_S) + round(words * _TOKENS_PER_WORD)
-        said = round(spoken.audio_ms / 1000 * _TOKENS_PER_S)
-        return {
-            "promptTokenCount": heard,
-            "responseTokenCount": said,
-            "totalTokenCount": heard + said,
-            "responseTokensDetails": [{"modality": "AUDIO", "tokenCount": said}],
-        }
+        told = usage_of(self.heard_ms, words, spoken.audio_ms)
+        self.record.tokens_in += told["promptTokenCount"]
+        self.record.tokens_out += told["responseTokenCount"]
+        return told
 
     async def turn_over(self, spoken: Spoken) -> None:
         """The turn was completed or interrupted: what was sent of it is history, and there is a new handle."""
@@ -169,3 +165,15 @@ class OpenStage:
         await self.link.send(frames.go_away(mood.time_left_s))
         await trio.sleep(mood.time_left_s if mood.closes_after_s is None else mood.closes_after_s)
         await self.end(1011, "Deadline expired before operation could complete.")
+
+
+def usage_of(heard_ms: float, words: int, spoken_ms: float) -> Mapping[str, Any]:
+    """What a turn cost, in the Developer API's names: of all that was heard and said before, and of what it said."""
+    heard = round(heard_ms / 1000 * _TOKENS_PER_S) + round(words * _TOKENS_PER_WORD)
+    said = round(spoken_ms / 1000 * _TOKENS_PER_S)
+    return {
+        "promptTokenCount": heard,
+        "responseTokenCount": said,
+        "totalTokenCount": heard + said,
+        "responseTokensDetails": [{"modality": "AUDIO", "tokenCount": said}],
+    }

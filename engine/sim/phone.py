@@ -1,8 +1,7 @@
 """One media stream as the carrier holds it: a member of the media plane.
 
-Sends the caller's voice in 20 ms frames on the plane's tick, plays what the server sends (``Playback``), echoes marks,
-answers pings. Frame *n* is due *n* x 20 ms after the first and nothing is ever counted from *now*, so a late tick is
-made up for and pacing does not drift. A frame leaves when its 20 ms are over, as from a real telephone.
+Sends the caller's voice (``Mouth``) on the plane's tick, plays what the server sends (``Playback``), echoes marks,
+answers pings.
 
 A stream ends once: ``ended`` is set and ``end`` says why.
 """
@@ -11,7 +10,7 @@ import math
 import socket
 import struct
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import trio
@@ -20,9 +19,9 @@ from engine.errors import WebSocketFault
 from engine.sim.carrier_wire import BINARY_FRAME, CarrierWire, ClearSent, MarkSent, MediaSent, WireFault, audio_fault
 from engine.sim.debugger import Debugger
 from engine.sim.echo import EchoPath
-from engine.sim.frame_clock import FrameClock
 from engine.sim.handset import Handset, StreamRecording
-from engine.sim.hearing import BYTES_PER_MS, FRAME_BYTES, SILENCE
+from engine.sim.hearing import FRAME_BYTES
+from engine.sim.mouth import Mouth, Parts, Voice
 from engine.sim.network import Route
 from engine.sim.playback import Playback, PlaybackStatistics
 from engine.sim.scenario import Ending
@@ -46,12 +45,14 @@ class PhoneOptions:
         slow_reader_bytes_per_s: read no faster than this (None: as it comes).
         echo: of what the caller hears, in what is sent; the recording of the caller's mouth is without.
         starts: how often ``start`` is sent.
+        voice: makes what it sends of the caller.
     """
 
     chunk_bytes: tuple[int, ...] = (FRAME_BYTES,)
     slow_reader_bytes_per_s: float | None = None
     echo: EchoPath | None = None
     starts: int = 1
+    voice: Callable[[Parts], Voice] = Mouth
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +86,13 @@ class Phone:
         self._handset = handset
         self._route = route
         self._debugger = debugger
-        self._clock = FrameClock(now, options.chunk_bytes)
         self._codec = WebSocketCodec(Role.CLIENT, max_message=LARGEST_MESSAGE)
         self._outbox = Outbox(sock)
-        self._echo = options.echo
         self.playback = Playback(now)
+        self._voice = options.voice(
+            Parts(wire, handset, route, self._codec, self.playback, now, options.chunk_bytes, options.echo)
+        )
         self._started_at = now
-        self._spoken = bytearray()
         self._delayed: deque[tuple[float, bytes]] = deque()
         self._read_budget = self._read_rate = options.slow_reader_bytes_per_s or math.inf
         self.discarded_chunks = 0
@@ -185,31 +186,19 @@ class Phone:
     # --- out -----------------------------------------------------------------------------------------------------
 
     def _speak(self, now: float) -> None:
-        for chunk in self._clock.due(now):
-            if not self._spoken:
-                self._spoken += SILENCE * (self._clock.first_timestamp_ms * BYTES_PER_MS)
-            mulaw = self._handset.take(chunk.size, self._started_at + chunk.timestamp_ms / 1000)
-            voice = mulaw or SILENCE * chunk.size
-            self._spoken += voice
-            if self._echo is not None:
-                voice = mulaw = self._echo.mix(voice, chunk.timestamp_ms, self.playback.between)
-            leaves_at = self._route.media(chunk.due_at)
-            if leaves_at is None:
-                self._wire.skip_chunk()
-            elif self._outbox.backlog_bytes > SEND_LIMIT_BYTES:
-                self._wire.skip_chunk()
+        full = self._outbox.backlog_bytes > SEND_LIMIT_BYTES
+        for leaves_at, framed in self._voice.due(now, full=full):
+            if framed is not None:
+                self._send(framed, leaves_at, now)
+            else:
                 self.discarded_chunks += 1
                 self._debugger.note_once(31930, "the server reads too slowly: caller audio thrown away", now)
-            else:
-                payload = mulaw if chunk.size == FRAME_BYTES else voice  # None is a frame of silence
-                self._send(self._wire.media(payload, int(chunk.timestamp_ms)), leaves_at, now)
 
     def _control(self, message: bytes, now: float) -> None:
         if not self.ended.is_set():
-            self._send(message, self._route.control(now), now)
+            self._send(self._codec.text(message), self._route.control(now), now)
 
-    def _send(self, message: bytes, leaves_at: float, now: float) -> None:
-        framed = self._codec.text(message)
+    def _send(self, framed: bytes, leaves_at: float, now: float) -> None:
         if leaves_at <= now + SOON_S and not self._delayed:
             self._write(framed)
         else:
@@ -295,4 +284,4 @@ class Phone:
         self.end = end
         self.heard = self.playback.statistics(now)
         self.ended.set()
-        self._handset.detach(StreamRecording(self._started_at, bytes(self._spoken), self.playback.heard(now)))
+        self._handset.detach(StreamRecording(self._started_at, self._voice.spoken, self.playback.heard(now)))

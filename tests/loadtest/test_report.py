@@ -8,8 +8,9 @@ import pytest
 from engine.loadtest.page import page
 from engine.loadtest.plan import Plan
 from engine.loadtest.report import judge, report_of
-from engine.loadtest.run import Outcome, Steady
+from engine.loadtest.run import Outcome
 from engine.loadtest.series import Sample, Seen
+from engine.loadtest.watch import Steady
 from engine.loadtest.wire import CallFigures
 
 GOOD = CallFigures(
@@ -72,7 +73,7 @@ def test_a_gap_shorter_than_a_caller_looks_is_its_own() -> None:
 def test_a_server_with_nothing_left_does_not_hold() -> None:
     busy = replace(STEADY, cpu_s=19.0)
     assert judge(outcome(GOOD, steady=busy)).failures == ("the server is busy for 95 % of its core",)
-    assert judge(outcome(GOOD, steady=busy), workers=2).held, "two workers have two cores"
+    assert judge(outcome(GOOD, steady=busy, workers=2)).held, "two workers have two cores"
 
 
 @pytest.mark.parametrize("sample", [replace(SECOND, generator_cores=0.97), replace(SECOND, generator_late_ms=60.0)])
