@@ -34,11 +34,12 @@ from typing import Any
 import numpy as np
 import trio
 
+from bench.asking import QUESTION, SureEar, scenario
 from bench.flood import Flood, inputs
-from bench.load import CYCLE_S, QUESTION, SureEar, scenario
 from bench.spinning import NOISY_ID, SPINNING, Spinner, SpinningListener, SpinningSearch, SpinningTasks
 from engine import log
 from engine.config import Settings
+from engine.loadtest.plan import CYCLE_S
 from engine.server.keeping import Keeping, keep_in_memory
 from engine.server.loop_lag import resident_mib
 from engine.sim.brain import EchoBrain, HeardTurn, Reply, ToolWish

@@ -159,7 +159,7 @@ async def open_stage(scratch: Path, voice_dir: Path, server: str, seed: int = 0)
     said = {text: Clip(text, speech.mulaw(text, pitch=CALLER_PITCH)) for text in (PARKING, NOTE_IT)}
     data = scratch / "data"
     data.mkdir()
-    (data / "voice").symlink_to(voice_dir)
+    (data / "voice").symlink_to(voice_dir.resolve())
     model = SimGemini(
         ear=PhraseEar({text: g711.decode(clip.mulaw) for text, clip in said.items()}),
         brain=GroundedBrain(wishes={"take a message": WISH}),
