@@ -13,12 +13,13 @@ The rooms, in the order data flows, each knowing only what stands below it (chec
     retrieval   what the business knows
     tools       what the receptionist can do
     tenants     whose call it is
+    recording   calls as sound, sealed, for tenants who ask for it
     store       what is kept
     voice       text to sound, offline, at set-up
     messages    the vocabulary between actors
     wire, audio pure: outside messages <-> typed events; samples and deadlines (time is an argument)
 
-and ``config``, ``log``, ``metrics`` and ``errors``, which all may know.
+and ``config``, ``log``, ``metrics``, ``tracing`` and ``errors``, which all may know.
 """
 
 import os

@@ -5,12 +5,14 @@ import sys
 import click
 
 import engine
+from engine.commands.backoffice import backoffice
 from engine.commands.demo import demo
 from engine.commands.knowledge import knowledge
 from engine.commands.loadtest import loadtest
 from engine.commands.migrate import migrate
 from engine.commands.serve import check_config, serve
 from engine.commands.tenant import tenant
+from engine.commands.usage import usage
 from engine.errors import ConfigurationError, StoreUnavailable, first_of_kind
 
 
@@ -27,11 +29,13 @@ def version() -> None:
 
 cli.add_command(demo)
 cli.add_command(serve)
+cli.add_command(backoffice)
 cli.add_command(check_config)
 cli.add_command(tenant)
 cli.add_command(knowledge)
 cli.add_command(migrate)
 cli.add_command(loadtest)
+cli.add_command(usage)
 
 
 def main() -> None:

@@ -29,10 +29,16 @@ class Settings(BaseSettings):
     public_url: str = "http://127.0.0.1:8080"
     data_dir: Path = Path(".frontdesk")
     log_level: str = "INFO"
+    log_format: Literal["auto", "json", "console"] = "auto"  # auto: for people at a terminal, JSON elsewhere
+    otlp_url: AnyUrl | None = None  # None: no traces, and nothing of OpenTelemetry is imported
     max_calls: Annotated[int, Field(gt=0, le=10_000)] = 250
     max_memory_mib: Annotated[int, Field(ge=64)] | None = None
     drain_s: Annotated[float, Field(ge=0)] = 600.0
     ops_bind: str | None = None
+    backoffice_bind: str = "127.0.0.1:8081"
+    gateways: str = ""  # URLs of their ops pages, with commas between
+    backoffice_requests_per_minute: Annotated[int, Field(ge=1)] = 1200
+    price_book: Path | None = None  # None: nothing costs anything
     worker_id: str = "worker-0"  # told by the supervisor to each of its workers
 
     twilio_account_sid: str | None = None
@@ -67,7 +73,7 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None
     admin_token: SecretStr | None = None
 
-    @field_validator("bind", "ops_bind")
+    @field_validator("bind", "ops_bind", "backoffice_bind")
     @classmethod
     def _bind_has_a_port(cls, value: str | None) -> str | None:
         if value is None:
@@ -91,6 +97,22 @@ class Settings(BaseSettings):
             raise ValueError("write a websocket's address, for example wss://generativelanguage.googleapis.com")
         return value
 
+    @field_validator("otlp_url")
+    @classmethod
+    def _otlp_is_over_http(cls, value: AnyUrl | None) -> AnyUrl | None:
+        if value is not None and value.scheme not in {"http", "https"}:
+            raise ValueError("write a collector's address for OTLP over HTTP, for example http://127.0.0.1:4318")
+        return value
+
+    @field_validator("gateways")
+    @classmethod
+    def _gateways_are_origins(cls, value: str) -> str:
+        for url in filter(None, (part.strip() for part in value.split(","))):
+            parts = urlsplit(url)
+            if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path.rstrip("/") or parts.query:
+                raise ValueError("write the gateways' ops addresses, for example http://127.0.0.1:9100")
+        return value
+
     @field_validator("public_url")
     @classmethod
     def _public_url_is_an_origin(cls, value: str) -> str:
@@ -98,6 +120,11 @@ class Settings(BaseSettings):
         if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path.rstrip("/") or parts.query:
             raise ValueError("write the origin that the carrier calls, for example https://voice.example.com")
         return value.rstrip("/")
+
+    @property
+    def gateway_urls(self) -> tuple[str, ...]:
+        """Where the back office finds the gateways' ops pages."""
+        return tuple(part.strip().rstrip("/") for part in self.gateways.split(",") if part.strip())
 
     @property
     def stream_url(self) -> str:

@@ -82,3 +82,24 @@ def test_pretty_lines_are_for_people(lines: io.StringIO) -> None:
     assert "a word" in lines.getvalue()
     assert not lines.getvalue().startswith("{")
     assert "\x1b[" not in lines.getvalue(), "colours are for terminals"
+
+
+def test_what_a_library_says_is_a_line_of_the_same_form(lines: io.StringIO) -> None:
+    try:
+        raise LookupError("theirs")
+    except LookupError:
+        logging.getLogger("some.library").exception("trouble with %s", "it")
+    (line,) = read(lines)
+    assert (line["event"], line["room"], line["level"]) == ("trouble with it", "some.library", "error")
+    assert "LookupError: theirs" in line["exception"]
+
+
+@pytest.mark.parametrize(
+    ("log_format", "terminal", "pretty"),
+    [("auto", True, True), ("auto", False, False), ("json", True, False), ("console", False, True)],
+)
+def test_format_is_for_people_where_they_are_asked_for_or_look(
+    log_format: str, terminal: bool, pretty: bool, lines: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "isatty", lambda: terminal)
+    assert log.for_people(log_format, lines) is pretty

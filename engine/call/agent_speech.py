@@ -54,7 +54,7 @@ class AgentSpeech:
 
     def cut(self, through_generation: int) -> None:
         """Nothing up to this one will be heard any more. No report is waited for: unsent sound is cut without one."""
-        self._cut_through = through_generation
+        self._cut_through = max(self._cut_through, through_generation)
 
     def is_unheard(self, generation: int) -> bool:
         """Is this one of ours, and still to be heard to its end?"""

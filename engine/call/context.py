@@ -10,6 +10,7 @@ from engine.call.lineup import Lineup
 from engine.call.record import CallRecord
 from engine.call.services import Services
 from engine.messages import FloorEvent
+from engine.recording.recorder import Recorder
 from engine.tenants.tenant import Tenant
 from engine.tools.context import ToolContext
 
@@ -24,6 +25,7 @@ class CallContext:
     desk: CallDesk
     ends: FloorEnds
     inbox_send: trio.MemorySendChannel[FloorEvent]
+    recorder: Recorder | None = None
     lineup: Lineup = field(init=False)
 
     def __post_init__(self) -> None:
@@ -46,4 +48,5 @@ class CallContext:
             follow_ups=self.services.follow_ups,
             diary=self.services.diary,
             now=self.services.wall_clock,
+            recording=self.recorder,
         )

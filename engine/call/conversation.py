@@ -31,6 +31,7 @@ from engine.messages import (
     FloorEvent,
     Notes,
     NothingFound,
+    OperatorActed,
     ReportHeard,
     ResponseFinished,
     ResponseInterrupted,
@@ -146,14 +147,12 @@ class Conversation:
         elif self._deadlines.turn_is_too_long(now):
             self._record.note(now, "endless", "the caller's line never pauses")
             await self._advance(Cue.CALLER_ENDED, now)
-        elif self._deadlines.silence_is_too_long(now):
+        elif self._deadlines.silence_is_too_long(now) and not self._ends.agent_sounding():
             self._record.note(now, "silence")
             if self._deadlines.has_asked_enough:
                 self._desk.request_end("the caller is silent")
             else:
                 await self._speak_first(STILL_THERE)
-
-    # --- events ------------------------------------------------------------------------------------------------
 
     async def _on_event(self, event: FloorEvent, now: float) -> None:
         match event:
@@ -173,7 +172,7 @@ class Conversation:
                     await self._advance(Cue.NOTES_READY, now)
             case ResponseStarted() | AgentTranscript() | ResponseFinished() | ResponseInterrupted():
                 await self._on_response(event, now)
-            case UtterancePlayed() | UtteranceCleared():
+            case UtterancePlayed() | UtteranceCleared() | OperatorActed():
                 await self._on_playback(event, now)
             case ToolCallRequested() | ToolCallsCancelled() | ToolStarted() | ToolResult():
                 await self.tools.on_event(event, self._question.turn_id, now)
@@ -226,8 +225,10 @@ class Conversation:
                 self._speech.interrupted()
                 self._record.note(now, "interrupted", generation=generation)
 
-    async def _on_playback(self, event: UtterancePlayed | UtteranceCleared, now: float) -> None:
+    async def _on_playback(self, event: UtterancePlayed | UtteranceCleared | OperatorActed, now: float) -> None:
         match event:
+            case OperatorActed(generation):
+                self._speech.cut(generation)
             case UtterancePlayed(generation):
                 if text := self._record.text_of(generation):
                     self._record.note(now, "agent", text, generation=generation)
@@ -247,8 +248,7 @@ class Conversation:
             match do:
                 case Do.CUT:
                     # All that was begun until now: fillers too, and what the session began without our knowing it yet.
-                    through = self._ends.next_generation()
-                    self._speech.cut(through)
+                    self._speech.cut(through := self._ends.next_generation())
                     await self._ends.playout.send(CutPlayout(through, Cut.NOW))
                 case Do.OPEN_TURN:
                     await self.link.open_turn(self.questions.next_turn())

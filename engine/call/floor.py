@@ -13,8 +13,9 @@ from engine.call.carrier_end import end_at_carrier, put_through
 from engine.call.channels import FloorEnds
 from engine.call.context import CallContext
 from engine.call.conversation import Conversation
-from engine.call.desk import AgentEnds, PersonWanted
+from engine.call.desk import AgentEnds, PersonWanted, Wish
 from engine.call.opening import going_on, greeting
+from engine.call.orders import Orders, announce
 from engine.call.outcome import Outcome, Reason
 from engine.call.renewal import Chair, keep_renewed
 from engine.call.seat import UPLINK_QUEUED, Seat
@@ -51,8 +52,10 @@ async def _hold_in_turn(call: CallContext, seats: trio.Nursery) -> Outcome:
             tenure, seat = await _converse(call, seats, seat)
             match tenure:
                 case AgentEnds(reason):
+                    await announce(call, tenure)
                     return Outcome.of(Reason.AGENT_ENDED, reason)
                 case PersonWanted(person):
+                    await announce(call, tenure)
                     if (outcome := await put_through(call, person)) is not None:
                         return outcome
                     seat, opening = None, Opening.NO_PERSON
@@ -154,8 +157,10 @@ async def _script(
     call.ends.gate.route_to(uplink)
     call.ends.gate.open()
     seeking = not call.lineup.is_spent
-    successor = Successor()
+    successor, orders = Successor(), Orders()
+    end: ScriptEnd | None = None
     async with trio.open_nursery() as nursery:
+        nursery.start_soon(orders.wait, call, nursery.cancel_scope)
         if seeking:
             nursery.start_soon(seek, call, seats, successor, still_opening)
         with uplink, uplink_receive:
@@ -173,7 +178,24 @@ async def _script(
             )
         nursery.cancel_scope.cancel()
     call.ends.gate.route_to(None)
+    if orders.given is not None:
+        return await _ordered(call, seats, orders.given, successor)
+    assert end is not None, "only an order ends the script before its end"
     return await _after_script(call, end, successor)
+
+
+async def _ordered(call: CallContext, seats: trio.Nursery, wish: Wish, successor: Successor) -> Seat | Outcome:
+    """An operator wants something while the script has the floor."""
+    if successor.seat is not None:
+        successor.seat.leave()
+    await announce(call, wish)
+    match wish:
+        case AgentEnds(reason):
+            return Outcome.of(Reason.AGENT_ENDED, reason)
+        case PersonWanted(person):
+            if (outcome := await put_through(call, person)) is not None:
+                return outcome
+            return await _script(call, seats, Opening.NO_PERSON)
 
 
 async def _after_script(call: CallContext, end: ScriptEnd, successor: Successor) -> Seat | Outcome:

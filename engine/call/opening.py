@@ -47,8 +47,8 @@ def rest_of_answer(record: CallRecord) -> Instruction:
 
 def greeting(tenant: Tenant) -> Instruction:
     """For the first session of a call."""
-    told = f'The call has just been answered. Greet the caller with exactly these words: "{tenant.greeting}"'
-    return Instruction(told, tenant.greeting)
+    told = f'The call has just been answered. Greet the caller with exactly these words: "{tenant.opening_words}"'
+    return Instruction(told, tenant.opening_words)
 
 
 def going_on(record: CallRecord) -> Instruction:

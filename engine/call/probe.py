@@ -1,5 +1,6 @@
 """What can be seen of a live call from outside: which of its actors run, and what waits in its channels."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -14,11 +15,13 @@ class CallProbe:
     def __init__(self, channels: Mapping[str, ChannelEnd]) -> None:
         self._channels = channels
         self._actors: list[str] = []
+        self.starts: Counter[str] = Counter()  # of each actor: more than one means that it was restarted
 
     async def actor(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         """Run an actor under its name: in tracebacks, on the health page, in a debugger."""
         trio.lowlevel.current_task().name = name
         self._actors.append(name)
+        self.starts[name] += 1
         try:
             await run()
         finally:

@@ -13,6 +13,7 @@ from typing import Any
 from engine.call.heard import Pace, letters, words_heard
 from engine.call.outcome import Outcome
 from engine.call.probe import CallProbe
+from engine.call.use import CallUse
 from engine.messages import Floor, Notes, RetrievalOutcome, Skipped
 from engine.model.provider import HistoryItem
 from engine.model.setup import notes_text
@@ -83,6 +84,7 @@ class CallRecord:
         self.notes_text = ""
         self.provider = ""
         self.tokens: Counter[str] = Counter()
+        self.use = CallUse()
         self.duration_s = 0.0
         self.sessions = 0
         self.turns = 0
@@ -232,6 +234,7 @@ class CallRecord:
             "outcome": asdict(self.outcome) if self.outcome else None,
             "duration_s": round(self.duration_s, 3),
             "tokens": dict(self.tokens),
+            "used": self.use.quantities(),
             "sessions": self.sessions,
             "turns": self.turns,
             "handovers": self.handovers,

@@ -36,6 +36,7 @@ def snapshot(record: CallRecord, now: float) -> Snapshot:
         "age_s": round(now - record.started_at, 3),
         "generation": record.generation,
         "tokens": dict(record.tokens),
+        "use": record.use.written(),
         "outcome": asdict(record.outcome) if record.outcome else None,
         "utterances": [{name: getattr(one, name) for name in _UTTERANCE} for one in record.utterances],
         "timeline": [[one.at_ms, one.kind, one.text, one.facts] for one in record.timeline[-TIMELINE_TAIL:]],
@@ -88,6 +89,7 @@ def restore(
         for name in PLAIN:
             setattr(record, name, written.get(name, getattr(record, name)))
         record.tokens.update(written.get("tokens", {}))
+        record.use.add(written.get("use", {}))
         record.duration_s = float(written["age_s"])  # until it is served again
         record.outcome = _outcome(written.get("outcome"))
         record.take_up([_utterance(one) for one in written.get("utterances", ())], int(written.get("generation", 0)))
@@ -108,6 +110,7 @@ def put_before(record: CallRecord, earlier: CallRecord) -> None:
     record.take_up(earlier.utterances, earlier.generation)
     record.messages[:0] = earlier.messages
     record.tokens.update(earlier.tokens)
+    record.use.add(earlier.use.written())
     record.caller = record.caller or earlier.caller
     for name in COUNTED:
         setattr(record, name, getattr(record, name) + getattr(earlier, name))

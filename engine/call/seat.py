@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import trio
 
 from engine.call.lineup import Lineup
+from engine.call.metering import MeteredStream
+from engine.call.use import ModelUse
 from engine.errors import MisuseError, ModelLost
 from engine.messages import FloorEvent, PlayoutCommand, Uplink
 from engine.model.liveness import Liveness
@@ -86,6 +88,7 @@ class Seat:
         inbox: trio.MemorySendChannel[FloorEvent],
         playout: trio.MemorySendChannel[PlayoutCommand],
         next_generation: Callable[[], int],
+        use: ModelUse,
     ) -> None:
         """Open the session and keep it until it is lost or ``scope`` is cancelled; never raises ``ModelLost``."""
         try:
@@ -94,7 +97,7 @@ class Seat:
                     self.opened_at = trio.current_time()
                     self.ready.set()
                     await run_session(
-                        stream=stream,
+                        stream=MeteredStream(stream, use),
                         uplink=self._uplink_receive,
                         inbox=inbox,
                         playout=playout,

@@ -77,6 +77,7 @@ def take_seat(
                 inbox=call.inbox_send.clone(),
                 playout=call.ends.playout.clone(),
                 next_generation=next_generation,
+                use=call.record.use.of(provider.name),
             )
         finally:
             now = trio.current_time()

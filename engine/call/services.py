@@ -6,7 +6,9 @@ from datetime import datetime
 
 from engine.audio.vad import Vad
 from engine.call.circuits import Circuits
+from engine.call.oversight import Oversight
 from engine.call.record import Moment
+from engine.call.recording import Recordings
 from engine.fallback.prompts import PromptLibrary
 from engine.metrics import Metrics
 from engine.model.listener import ListenProvider
@@ -34,6 +36,8 @@ class Services:
         new_vad: one detector per call; detectors keep state.
         listener: gives the caller's words while they are spoken; None: what the speaking model understands must do.
         observe: sees every moment of every call's timeline as it happens; must return at once.
+        oversight: where operators find the calls that are on the line.
+        recordings: None: nothing is recorded, whatever tenants want.
     """
 
     providers: Mapping[str, ModelProvider]
@@ -51,3 +55,5 @@ class Services:
     metrics: Metrics
     observe: Callable[[str, Moment], None] | None = field(default=None)
     listener: ListenProvider | None = field(default=None)
+    oversight: Oversight = field(default_factory=Oversight)
+    recordings: Recordings | None = field(default=None)

@@ -52,6 +52,7 @@ from engine.call.context import CallContext
 from engine.call.desk import CallDesk
 from engine.call.floor import hold_floor
 from engine.call.outcome import Outcome, Reason
+from engine.call.oversight import Console
 from engine.call.probe import CallProbe
 from engine.call.record import CallRecord
 from engine.call.services import Services
@@ -135,6 +136,8 @@ async def _run_tree(line: MediaLine, tenant: Tenant, record: CallRecord, service
         hush=playout,
         echo=EchoGuard(playout.played),
     )
+    recordings = services.recordings
+    recorder = recordings.recorder(tenant, record, agent_sounding) if recordings is not None else None
     desk = CallDesk()
     context = CallContext(
         tenant=tenant,
@@ -142,6 +145,7 @@ async def _run_tree(line: MediaLine, tenant: Tenant, record: CallRecord, service
         services=services,
         desk=desk,
         inbox_send=inbox_send,
+        recorder=recorder,
         ends=FloorEnds(
             inbox=inbox,
             playout=playout_send,
@@ -162,9 +166,26 @@ async def _run_tree(line: MediaLine, tenant: Tenant, record: CallRecord, service
             "heard": heard_send,
         }
     )
-    with inbox, playout_send, queries_send, tool_calls_send, queries, tool_calls, inbox_send, heard_send, heard:
+    console = Console(
+        tenant=tenant, record=record, desk=desk, ends=context.ends, inbox=inbox_send, line=line, out=playout
+    )
+    with (
+        services.oversight.watching(console),
+        inbox,
+        playout_send,
+        queries_send,
+        tool_calls_send,
+        queries,
+        tool_calls,
+        inbox_send,
+        heard_send,
+        heard,
+    ):
         async with trio.open_nursery() as call:
-            call.start_soon(probe.actor, "ingress", lambda: run_ingress(line=line, inbox=inbox_send.clone()))
+            on_key = recorder.key if recorder is not None else None
+            call.start_soon(
+                probe.actor, "ingress", lambda: run_ingress(line=line, inbox=inbox_send.clone(), on_key=on_key)
+            )
             call.start_soon(probe.actor, "jitter", lambda: run_jitter(line=line, gate=gate, metrics=metrics))
             call.start_soon(
                 probe.actor,
@@ -205,6 +226,8 @@ async def _run_tree(line: MediaLine, tenant: Tenant, record: CallRecord, service
                     ),
                     metrics.crashes.labels("listener").inc,
                 )
+            if recorder is not None:
+                call.start_soon(probe.actor, "recorder", lambda: recorder.run(gate, playout))
             await hold_floor(context)
             call.cancel_scope.cancel()
 

@@ -42,6 +42,7 @@ class ToolCalls:
         """Take one event of the model or of the executor."""
         match event:
             case ToolCallRequested(call_id, name, arguments):
+                self._record.use.tool_calls += 1
                 self.pending.add(call_id)
                 self._asked.add(call_id)
                 self.company_at = min(self.company_at, now + self._tenant.timing.filler_after_ms / 1000)
@@ -57,6 +58,7 @@ class ToolCalls:
                 if said_s and self.pending:
                     self.company_at = now + said_s + COMPANY_S
             case ToolResult(call_id, name):
+                self._record.use.tool_answered(name, event.response, deduplicated=event.deduplicated)
                 self._record.note(
                     now,
                     "tool_result",

@@ -9,6 +9,7 @@ from functools import partial
 
 import trio
 
+from engine.call.outcome import Reason
 from engine.errors import RemoteError
 from engine.log import get_logger
 from engine.metrics import Metrics
@@ -47,12 +48,17 @@ async def run_wrap_up(
 
 
 def used(end: CallEnd) -> list[UsageRecord]:
-    """What an invoice is written from: the call's minutes, and the model's tokens by its own count. Pure."""
+    """What an invoice is written from: seconds on the line, and what there was of models, tools and people. Pure.
+
+    Each kind once per call: what was kept of a call is not added to, and changes nothing when it comes again.
+    """
     document = end.document
     noted_at = document.get("ended_at", "")
-    quantities = {"minutes": document.get("duration_s", 0.0) / 60}
-    for provider, tokens in document.get("tokens", {}).items():
-        quantities[f"{provider}-tokens"] = tokens
+    quantities = {"line-seconds": document.get("duration_s", 0.0), **document.get("used", {})}
+    quantities["messages"] = quantities.get("messages", 0) + len(end.messages)
+    quantities["transfers"] = int(end.outcome_reason == Reason.TRANSFERRED)
+    quantities["recording-seconds"] = document.get("recorded_s", 0.0)
+    quantities = {kind: quantity for kind, quantity in quantities.items() if quantity or kind == "line-seconds"}
     return [UsageRecord(end.tenant_id, end.call_sid, kind, quantity, noted_at) for kind, quantity in quantities.items()]
 
 

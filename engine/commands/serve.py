@@ -2,15 +2,18 @@
 
 import signal
 import sys
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 
 import click
 import trio
 
 from engine import log
+from engine.commands.backoffice import agreed, beside
 from engine.config import Settings
+from engine.errors import ConfigurationError
 from engine.server.app import serve_gateway
+from engine.server.call_recordings import NO_KEY, cannot_record
 from engine.server.compose import open_gateway
 from engine.server.keeping import Keeping, keep_in_memory, keep_in_postgres
 from engine.server.models import model_names
@@ -42,16 +45,22 @@ def load_tenants(path: Path | None) -> list[Tenant]:
     type=click.IntRange(1, 64),
     help="So many processes, under one that restarts them, replaces them on SIGHUP, and outlives their kill -9.",
 )
+@click.option("--with-backoffice", is_flag=True, help="And the back office beside it (REST API, pages), as a child.")
 @click.option("--station", type=Station.parse, hidden=True, help="For a worker: what its supervisor has given it.")
-def serve(*, tenants: Path | None, memory: bool, workers: int | None, station: Station | None) -> None:
+def serve(
+    *, tenants: Path | None, memory: bool, workers: int | None, with_backoffice: bool, station: Station | None
+) -> None:
     """Answer calls until SIGTERM or SIGINT, then drain: live calls go on, new ones get the static script."""
     settings = Settings.read()
-    log.configure(settings.log_level, pretty=sys.stderr.isatty())
+    log.configure(settings.log_level, pretty=log.for_people(settings.log_format))
     documents = read_tenants(tenants) if tenants is not None else []
+    if memory and (workers is not None or with_backoffice):
+        who = "a call that loses its worker is found again" if workers is not None else "the back office looks"
+        raise click.UsageError(f"--workers and --with-backoffice need a database: {who} there")
+    if with_backoffice:
+        settings = agreed(settings, workers or 1)
     if workers is not None:
-        if memory:
-            raise click.UsageError("--workers need a database: a call that loses its worker is found again there")
-        sys.exit(trio.run(lambda: run_service(settings, count=workers, tenants=tenants)))
+        sys.exit(trio.run(_run_service, settings, workers, tenants, with_backoffice))
     if memory:
         keeping = keep_in_memory(documents or load_tenants(None), settings.data_dir / "calls")
     else:
@@ -60,14 +69,27 @@ def serve(*, tenants: Path | None, memory: bool, workers: int | None, station: S
         log.bind_call(worker=settings.worker_id)
         trio.run(work, settings, station, keeping)
     else:
-        trio.run(_serve, settings, keeping)
+        trio.run(_serve, settings, keeping, with_backoffice)
 
 
-async def _serve(settings: Settings, keeping: AbstractAsyncContextManager[Keeping]) -> None:
+async def _run_service(settings: Settings, count: int, tenants: Path | None, with_backoffice: bool) -> int:  # noqa: FBT001
+    async with beside(settings) if with_backoffice else nullcontext():
+        return await run_service(settings, count=count, tenants=tenants)
+
+
+async def _serve(
+    settings: Settings,
+    keeping: AbstractAsyncContextManager[Keeping],
+    with_backoffice: bool,  # noqa: FBT001 - trio.run gives no names
+) -> None:
     shutdown = trio.Event()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_watch_signals, shutdown)
-        async with keeping as kept, open_gateway(settings, kept) as composed:
+        async with (
+            keeping as kept,
+            open_gateway(settings, kept) as composed,
+            beside(settings) if with_backoffice else nullcontext(),
+        ):
             settle_memory()
             await serve_gateway(composed.gateway, shutdown=shutdown)
         nursery.cancel_scope.cancel()
@@ -89,6 +111,8 @@ def check_config(*, tenants: Path | None) -> None:
     settings = Settings.read()
     known = load_tenants(tenants)
     MemoryDirectory(known)  # refuses a number that two of them claim
+    if refused := cannot_record(settings, known):
+        raise ConfigurationError(f"tenant {', '.join(refused)}: {NO_KEY}")
     for tenant in known:
         click.echo(f"tenant {tenant.id}: {', '.join(tenant.numbers) or 'no number'}")
     for name, value in settings.model_dump(mode="json").items():

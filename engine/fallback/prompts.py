@@ -78,7 +78,7 @@ def line_text(tenant: Tenant, say: Say) -> str:
         case Line.TONE:
             return ""
         case Line.GREETING:
-            return tenant.greeting
+            return tenant.opening_words
         case Line.COMPANY:
             return tenant.script.company[say.variant]
         case line:
@@ -117,7 +117,7 @@ class PromptLibrary:
         Raises:
             ConfigurationError: a line is blank that may not be, or cannot be spoken.
         """
-        wording = (tenant.language, tenant.greeting, tenant.script, tuple(tool.filler for tool in tenant.tools))
+        wording = (tenant.language, tenant.opening_words, tenant.script, tuple(tool.filler for tool in tenant.tools))
         held = self._prepared.get(tenant.id)
         if held is None or held[0] != wording:
             self._prepared[tenant.id] = (wording, self._render(tenant))
@@ -149,7 +149,7 @@ class PromptLibrary:
             raise ConfigurationError(f"tenant {tenant.id}: script.company needs at least one line")
         lines = {name: self._line(tenant, name, getattr(script, name)) for name in _single_lines()}
         return Prompts(
-            greeting=self._line(tenant, "greeting", tenant.greeting),
+            greeting=self._line(tenant, "greeting", tenant.opening_words),
             company=tuple(self._line(tenant, "company", text) for text in script.company),
             tone=self._tone,
             fillers={
@@ -169,7 +169,7 @@ class PromptLibrary:
 
 def _language_of(tenant: Tenant, text: str) -> str:
     """A line that the document leaves as it is is English, whatever the tenant speaks."""
-    is_ours = text in _OUR_LINES and text != tenant.greeting
+    is_ours = text in _OUR_LINES and text != tenant.opening_words
     return _OUR_LANGUAGE if is_ours or primary(tenant.language) not in supported() else tenant.language
 
 

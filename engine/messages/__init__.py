@@ -19,6 +19,7 @@ A *generation* numbers one utterance of one speaker on the way out; it only grow
 from engine.messages.floor import (
     Floor,
     FloorEvent,
+    OperatorActed,
 )
 from engine.messages.line import (
     Cut,
@@ -91,6 +92,7 @@ __all__ = [
     "Notes",
     "NothingFound",
     "OpenTurn",
+    "OperatorActed",
     "Passage",
     "PlayAudio",
     "PlayoutCommand",

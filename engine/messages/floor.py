@@ -1,5 +1,6 @@
 """Who may speak, and all that reaches whoever does."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -18,5 +19,16 @@ class Floor(StrEnum):
     HUMAN = "human"
 
 
-FloorEvent: TypeAlias = LineEvent | ModelEvent | RetrievalOutcome | ToolStarted | ToolResult
+@dataclass(frozen=True, slots=True)
+class OperatorActed:
+    """An operator spoke to the caller, or ordered something: the desk knows what.
+
+    Attributes:
+        generation: nothing of the agent's up to this one will be heard any more; 0 where nothing was taken back.
+    """
+
+    generation: int = 0
+
+
+FloorEvent: TypeAlias = LineEvent | ModelEvent | RetrievalOutcome | ToolStarted | ToolResult | OperatorActed
 """All that reaches the one inbox of whoever holds the floor."""

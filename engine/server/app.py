@@ -31,6 +31,7 @@ from engine.server.health import health_blueprint
 from engine.server.invitations import Invitations
 from engine.server.media import MediaEntrance
 from engine.server.ops import serve_ops
+from engine.server.ops_calls import ops_calls_blueprint
 from engine.server.ports import Gateway
 from engine.server.readiness import Phase, Readiness
 from engine.server.reception import Reception
@@ -204,7 +205,8 @@ async def _serve_http(
         task_status.started(Serving(host, port))
         if gateway.settings.ops_bind is not None:
             open_socket = partial(listen, gateway.settings.ops_bind, "FRONTDESK_OPS_BIND")
-            http.start_soon(serve_ops, parts.new_pages(), open_socket, drained)
+            pages = (parts.new_pages(), ops_calls_blueprint(gateway, parts.readiness))
+            http.start_soon(serve_ops, pages, open_socket, drained)
         if await going.wait():
             await _drain(gateway, parts, alone=True)
         else:
@@ -230,9 +232,9 @@ async def _drain(gateway: Gateway, parts: _Parts, *, alone: bool) -> None:
     with trio.move_on_after(MOVING_S):
         await parts.entrance.wait_empty()
     await switchboard.flush()
-    if alone:
-        # The carrier asks what to do with each caller when it has noticed the end of the stream; nobody else answers.
-        await trio.sleep(LAST_ANSWERS_S)
+    # The carrier asks what to do with each caller when it has noticed the end of the stream; where nobody else answers,
+    # that is on us. Else it is for those who hung up by themselves just before that we stay.
+    await trio.sleep(LAST_ANSWERS_S if alone else HUNG_UP_S)
 
 
 def _hypercorn_config(take_socket: front_door.TakeSocket) -> front_door.DoorConfig:

@@ -30,12 +30,14 @@ from engine.fallback.prompts import PromptLibrary
 from engine.log import get_logger
 from engine.metrics import Metrics
 from engine.model import setup as model_setup
+from engine.server.call_recordings import NO_KEY, cannot_record, open_recordings
 from engine.server.keeping import Keeping
 from engine.server.loop_lag import LoopLag
 from engine.server.models import open_models
 from engine.server.ports import Gateway
 from engine.server.readiness import load_of
 from engine.server.recordings import keep_recording
+from engine.server.telemetry import open_telemetry, worker_state
 from engine.server.tenant_refresh import LiveDirectory, run_tenant_refresh
 from engine.speech.interface import Speech
 from engine.store.interface import CallEnd, Store
@@ -99,12 +101,16 @@ async def open_gateway(
     for tenant in tenants:
         await trio.to_thread.run_sync(library.prepare, tenant)
     await trio.to_thread.run_sync(model_setup.prepare)
+    if refused := cannot_record(settings, tenants):
+        log.error(NO_KEY, tenants=refused)
     if not tenants:
         log.warning("no tenant is known, so no number is in service: import one with frontdesk tenant import")
     async with (
         open_models(settings, tenants, metrics, speech=speech) as models,
         _http() as http,
         _tools(settings) as http_tools,
+        open_telemetry(settings, metrics) as tell_end,
+        open_recordings(settings, metrics, shelf.database if (shelf := keeping.shelf) else None, now) as recordings,
         trio.open_nursery() as keepers,
     ):
         circuits = Circuits(metrics, models.providers)
@@ -128,6 +134,7 @@ async def open_gateway(
             metrics=metrics,
             observe=observe,
             listener=models.listener,
+            recordings=recordings,
         )
         plane = MediaPlane(on_crash=metrics.crashes.labels("media_plane").inc)
         loop_lag = LoopLag()
@@ -141,18 +148,20 @@ async def open_gateway(
             admissions=Admissions(max_calls=settings.max_calls, bars=Bars(max_memory_mib=settings.max_memory_mib)),
             load=lambda: load_of(plane.statistics(), loop_lag.statistics()),
         )
+        metrics.watch_worker(lambda: worker_state(keeping, switchboard.statistics, plane, loop_lag))
         gateway = Gateway(
             settings=settings,
             directory=directory,
             switchboard=switchboard,
             plane=plane,
             loop_lag=loop_lag,
+            oversight=services.oversight,
             tokens=StreamTokens(_secret(settings), clock=lambda: now().timestamp()),
             metrics=metrics,
             parts=lambda: {**keeping.parts(), **circuits.parts(trio.current_time()), **models.parts()},
             keep_recording=lambda recording: keepers.start_soon(keep_recording, keeping.follow_ups, recording, now()),
         )
-        keepers.start_soon(_keep_ends, ends, keeping, switchboard, metrics.crashes.labels("wrap_up").inc)
+        keepers.start_soon(_keep_ends, ends, keeping, switchboard, tell_end, metrics.crashes.labels("wrap_up").inc)
         async with ends_send, trio.open_nursery() as nursery:
             await nursery.start(switchboard.run)
             await nursery.start(loop_lag.run)
@@ -167,16 +176,25 @@ async def open_gateway(
 
 
 async def _keep_ends(
-    ends: trio.MemoryReceiveChannel[CallEnd], keeping: Keeping, switchboard: Switchboard, crashed: Callable[[], None]
+    ends: trio.MemoryReceiveChannel[CallEnd],
+    keeping: Keeping,
+    switchboard: Switchboard,
+    tell_end: Callable[[CallEnd], None],
+    crashed: Callable[[], None],
 ) -> None:
     """Keep the ends of calls, and beside that how those stand that have not ended; both to the last."""
+
+    def kept(end: CallEnd) -> None:
+        switchboard.end_is_kept(end.call_sid)
+        tell_end(end)
+
     async with trio.open_nursery() as behind:
         await behind.start(switchboard.write_behind)
         await run_wrap_up(
             ends=ends,
             store=keeping.store,
             usage=keeping.usage,
-            kept=lambda end: switchboard.end_is_kept(end.call_sid),
+            kept=kept,
             crashed=crashed,
         )
         await switchboard.flush()

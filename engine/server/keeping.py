@@ -54,6 +54,7 @@ class Keeping:
         live_calls: where other workers, and the next process, find a call that is on the line; in memory nobody does.
         parts: a word on each part of it as it is now, for whoever asks whether this gateway is well.
         counts: what it has survived since start, by what it was (``Metrics.watch_store``).
+        waiting: records that wait for the database now, by where.
     """
 
     store: Store
@@ -67,6 +68,7 @@ class Keeping:
     parts: Callable[[], Mapping[str, str]] = dict
     live_calls: LiveCalls = field(default_factory=MemoryLiveCalls)
     counts: Callable[[], Mapping[str, int]] = dict
+    waiting: Callable[[], Mapping[str, int]] = dict
 
 
 @asynccontextmanager
@@ -139,6 +141,7 @@ async def _keep_over(
                 parts=lambda: {"database": "ok" if late.is_there and late.statistics().listening else "away"},
                 live_calls=PostgresLiveCalls(late),
                 counts=lambda: _counts(store, late),
+                waiting=lambda: {"disk": store.statistics().waiting, "memory": store.statistics().held},
             )
         nursery.cancel_scope.cancel()
 

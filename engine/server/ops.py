@@ -1,10 +1,10 @@
-"""The health pages and metrics of this process alone, on a port of their own.
+"""The health pages, metrics and live calls of this process alone, on a port of their own.
 
 With several workers on one public port nobody knows which of them answers there. An operator's tools ask here.
 """
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
@@ -17,11 +17,13 @@ from engine.errors import ConfigurationError
 from engine.log import get_logger
 
 BETWEEN_S = 1.0
+BODY_BYTES = 16 * 1024
+BODY_S = 5.0
 
 log = get_logger("server.ops")
 
 
-async def serve_ops(pages: Blueprint, open_socket: Callable[[], socket.socket], ended: trio.Event) -> None:
+async def serve_ops(pages: Sequence[Blueprint], open_socket: Callable[[], socket.socket], ended: trio.Event) -> None:
     """Serve those pages until ``ended`` is set.
 
     Args:
@@ -34,9 +36,12 @@ async def serve_ops(pages: Blueprint, open_socket: Callable[[], socket.socket], 
         nursery.cancel_scope.cancel()
 
 
-async def _serve(pages: Blueprint, open_socket: Callable[[], socket.socket]) -> None:
+async def _serve(pages: Sequence[Blueprint], open_socket: Callable[[], socket.socket]) -> None:
     app = QuartTrio("engine.server.ops", static_folder=None)
-    app.register_blueprint(pages)
+    app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES
+    app.config["BODY_TIMEOUT"] = BODY_S
+    for blueprint in pages:
+        app.register_blueprint(blueprint)
     config = Config()
     config.accesslog = config.errorlog = None
     with await _wait_for(open_socket) as sock:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from engine.call.oversight import Oversight
 from engine.call.switchboard_types import Admission, CarrierRecording, EndState, SwitchboardStatistics
 from engine.config import Settings
 from engine.metrics import Metrics
@@ -85,6 +86,7 @@ class Gateway:
         plane: not yet running; ``serve_gateway`` runs it.
         loop_lag: run by whoever made the gateway; until then the loop counts as on time.
         keep_recording: takes the word of a message that the carrier recorded; must not block.
+        oversight: the calls on the line, for operators.
         parts: a word on each part beside calls and clock, for the health pages; none of them keeps calls away.
     """
 
@@ -97,6 +99,7 @@ class Gateway:
     keep_recording: Callable[[CarrierRecording], None]
     parts: Callable[[], Mapping[str, str]] = dict
     loop_lag: LoopLag = field(default_factory=LoopLag)
+    oversight: Oversight = field(default_factory=Oversight)
 
     @property
     def auth_tokens(self) -> tuple[str, ...]:

@@ -227,6 +227,7 @@ class Reception:
 
     def _not_admitted(self, tenant: Tenant, request: CarrierRequest, admission: Admission) -> Answer:
         log.warning("call not admitted", call_sid=request.call_sid, tenant_id=tenant.id, why=str(admission))
+        self._gateway.metrics.not_admitted.labels(str(admission)).inc()
         return self._static(tenant, str(admission))
 
     def _static(self, tenant: Tenant, result: str) -> Answer:

@@ -1,5 +1,7 @@
 """``Store``, ``FollowUps`` and ``Usage`` in PostgreSQL."""
 
+from datetime import datetime
+
 from engine.store.database import Database
 from engine.store.follow_ups import FollowUp
 from engine.store.interface import CallEnd
@@ -31,7 +33,8 @@ class PostgresStore:
 
     async def keep_follow_up(self, item: FollowUp) -> bool:
         """See ``FollowUps``."""
-        row = (item.tenant_id, item.key, plain(item.call_sid), plain(item.kind), encode_follow_up(item).decode())
+        document = encode_follow_up(item).decode()
+        row = (item.tenant_id, item.key, plain(item.call_sid), plain(item.kind), document, plain(item.caller))
         return await self._database.for_tenant(item.tenant_id, _keep, "keep_follow_up", row)
 
     async def follow_ups(self, tenant_id: str) -> list[FollowUp]:
@@ -42,7 +45,8 @@ class PostgresStore:
     async def keep_usage(self, record: UsageRecord) -> bool:
         """See ``Usage``."""
         document = encode_usage(record).decode()
-        row = (record.tenant_id, record.call_sid, record.kind, float(record.quantity), document)
+        noted_at = _moment(record.noted_at)
+        row = (record.tenant_id, record.call_sid, record.kind, float(record.quantity), document, noted_at)
         return await self._database.for_tenant(record.tenant_id, _keep, "keep_usage", row)
 
     async def usage(self, tenant_id: str) -> list[UsageRecord]:
@@ -52,14 +56,25 @@ class PostgresStore:
 
 
 async def _keep_call(connection: Connection, end: CallEnd, document: str) -> bool:
-    # The document keeps what was said to the byte; these two are for people's own queries.
+    # The document keeps what was said to the byte; the other columns are what calls are found by.
     outcome = (plain(end.outcome_class), plain(end.outcome_reason))
-    if await connection.fetchval(query("keep_call_end"), end.tenant_id, end.call_sid, *outcome, document) is None:
+    found_by = (plain(str(end.document.get("caller") or "")), _moment(end.document.get("ended_at")))
+    row = (end.tenant_id, end.call_sid, *outcome, document, *found_by)
+    if await connection.fetchval(query("keep_call_end"), *row) is None:
         return False
     if end.messages:
         audio = [message.mulaw for message in end.messages]
         await connection.execute(query("keep_messages"), end.tenant_id, end.call_sid, audio)
     return True
+
+
+def _moment(said: object) -> datetime | None:
+    """When a call ended, as its document has it; None where that is no instant."""
+    try:
+        moment = datetime.fromisoformat(str(said))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else None
 
 
 async def _calls(connection: Connection, tenant_id: str) -> list[CallEnd]:

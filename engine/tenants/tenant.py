@@ -142,6 +142,12 @@ class Timing(_Document):
         return self
 
 
+class RecordingRule(_Document):
+    """Whether calls are recorded. Only of a caller who has heard ``recording_consent``."""
+
+    enabled: bool = False
+
+
 class KnowledgeNote(_Document):
     """A piece of knowledge written straight into the tenant document."""
 
@@ -157,6 +163,7 @@ class Tenant(_Document):
         own_voice: says what OpenAI's model writes; other models speak with their own.
         models: which speaks first, and who follows when one is lost; those that the operator has not set up are
             passed over.
+        recording_consent: what a caller is told after the greeting, where calls are recorded.
     """
 
     id: Slug
@@ -177,5 +184,17 @@ class Tenant(_Document):
     script: Script = Script()
     quotas: Quotas = Quotas()
     timing: Timing = Timing()
+    recording: RecordingRule = RecordingRule()
     recording_consent: str = ""
     retention_days: Annotated[int, Field(ge=0)] = 30
+
+    @model_validator(mode="after")
+    def _who_is_recorded_is_told(self) -> Self:
+        if self.recording.enabled and not self.recording_consent.strip():
+            raise ValueError("recording.enabled needs recording_consent: the sentence that callers are told of it by")
+        return self
+
+    @property
+    def opening_words(self) -> str:
+        """What a call begins with: the greeting, and the word that it is recorded where it is."""
+        return f"{self.greeting} {self.recording_consent}" if self.recording.enabled else self.greeting

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from engine.errors import ConfigurationError
 from engine.tenants.schema import check_schema
 from engine.tenants.tenant import Tenant, ToolSpec
-from engine.tools import booking, end_call, opening_hours, take_message, transfer
+from engine.tools import booking, end_call, opening_hours, recording, take_message, transfer
 from engine.tools.context import Tool
 from engine.tools.http_tool import HttpTools
 
@@ -81,6 +81,8 @@ def standard_catalog(http: HttpTools | None = None) -> Catalog:
             take_message.TAKE_MESSAGE,
             transfer.TRANSFER_CALL,
             end_call.END_CALL,
+            recording.PAUSE_RECORDING,
+            recording.RESUME_RECORDING,
         ),
         http,
     )

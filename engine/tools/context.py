@@ -10,7 +10,7 @@ from engine.messages import Effect
 from engine.store.diary import Diary
 from engine.store.follow_ups import FollowUps
 from engine.tenants.tenant import Tenant, ToolSpec
-from engine.tools.control import CallControl
+from engine.tools.control import CallControl, RecordingControl
 
 __all__ = ["Diary", "FollowUps", "Handler", "Tool", "ToolContext"]
 
@@ -24,6 +24,7 @@ class ToolContext:
         now: the wall clock, aware of its zone: only for saying and writing dates.
         effect_id: set by the executor for each run: the same for the same effect, however often it is tried. Handlers
             write under it, so that even a retry by another process cannot do a thing twice.
+        recording: None where the call is not recorded.
     """
 
     tenant: Tenant
@@ -34,6 +35,7 @@ class ToolContext:
     diary: Diary
     now: Callable[[], datetime]
     effect_id: str = ""
+    recording: RecordingControl | None = None
 
     def local_now(self) -> datetime:
         """The business's own time, naive."""

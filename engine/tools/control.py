@@ -13,3 +13,13 @@ class CallControl(Protocol):
 
     def request_end(self, reason: str) -> None:
         """End the call."""
+
+
+class RecordingControl(Protocol):
+    """The recording of a call. Plain calls; repeating one changes nothing."""
+
+    def pause(self) -> None:
+        """Record silence from now on."""
+
+    def resume(self) -> None:
+        """Record what is said again."""

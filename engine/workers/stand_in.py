@@ -146,7 +146,7 @@ async def stand_in(settings: Settings, station: Station) -> None:
 def main() -> None:
     """Of the process."""
     settings = Settings.read()
-    log.configure(settings.log_level)
+    log.configure(settings.log_level, pretty=log.for_people(settings.log_format))
     log.bind_call(worker=settings.worker_id)
     trio.run(stand_in, settings, Station.parse(sys.argv[1]))
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from engine.call.outcome import Outcome, Reason
 from engine.call.record import CallRecord, Moment, Utterance
 from engine.call.record_state import CHARACTERS_PER_S, TIMELINE_TAIL, UNHEARD_S, mark, put_before, restore, snapshot
+from engine.call.use import ModelUse
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 COUNT = st.integers(0, 50)
@@ -36,6 +37,9 @@ def records(draw: st.DrawFn) -> CallRecord:
     record.outcome = draw(OUTCOMES)
     record.sessions, record.turns, record.handovers = draw(COUNT), draw(COUNT), draw(COUNT)
     record.tokens.update(draw(st.dictionaries(TEXT, COUNT, max_size=2)))
+    for provider in draw(st.sets(st.sampled_from(["gemini-live", "local"]))):
+        record.use.models[provider] = ModelUse(*draw(st.tuples(COUNT, COUNT, COUNT, COUNT)))
+    record.use.tool_calls, record.use.tool_repeats = draw(COUNT), draw(COUNT)
     record.take_up(draw(UTTERANCES), draw(COUNT))
     for at_ms, text in draw(st.lists(st.tuples(st.floats(0, 1e6), TEXT), max_size=4)):
         record.timeline.append(Moment(at_ms, "note", text, {"n": 1, "of": [1, "two", None]}))
@@ -175,10 +179,13 @@ def test_what_comes_late_is_the_first_part_of_the_call() -> None:
     spoken(earlier, "It is free.", began_at=105.0)
     earlier.keep_message(b"1")
     earlier.turns = 1
+    earlier.use.of("gemini-live").tokens_in, earlier.use.tool_calls = 7, 1
+    record.use.of("gemini-live").tokens_in, record.use.tool_calls = 5, 1
     generation = spoken(record, "Hello again.", began_at=131.0)
     record.turns = 2
     put_before(record, earlier)
     assert [one.text for one in record.utterances] == ["Is there parking?", "It is free.", "Hello again."]
     assert [(one.at_ms, one.kind) for one in record.timeline] == [(5000.0, "response"), (31000.0, "response")]
     assert (record.caller, record.messages, record.turns, record.started_at) == ("+1", [b"1"], 3, 100.0)
+    assert record.use.quantities() == {"gemini-live-tokens-in": 12, "tool-calls": 2}
     assert record.text_of(generation) == "Hello again."

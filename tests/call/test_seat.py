@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from engine.call.circuits import Circuits
 from engine.call.lineup import Lineup
 from engine.call.seat import PAUSES_S, Attempt, Seat, attempts
+from engine.call.use import ModelUse
 from engine.errors import MisuseError, ModelClosed, ModelLost, ModelRefused
 from engine.messages import AgentTranscript, FloorEvent, OpenTurn, PlayoutCommand, ResponseStarted, Speak
 from engine.metrics import Metrics
@@ -96,7 +97,13 @@ async def sitting(model: FakeModel, setup: SessionSetup = SETUP) -> AsyncIterato
 
     async def run() -> None:
         try:
-            await at_work.seat.run(setup, inbox=inbox_send, playout=playout_send, next_generation=lambda: next(numbers))
+            await at_work.seat.run(
+                setup,
+                inbox=inbox_send,
+                playout=playout_send,
+                next_generation=lambda: next(numbers),
+                use=ModelUse(),
+            )
         except (MisuseError, BaseExceptionGroup) as error:
             at_work.crashed.append(error)
 

@@ -34,7 +34,9 @@ from tests.postgres.test_spool import control
 
 pytestmark = pytest.mark.real_time
 
-SPOOLED = 3 + 1 + 5  # ends of calls, a task, and what they used: minutes of each, tokens of those with a model
+BY_MODEL = tuple(f"gemini-live-{kind}" for kind in ("audio-in-seconds", "audio-out-seconds", "tokens-in", "tokens-out"))
+USED = ("line-seconds", *BY_MODEL)
+SPOOLED = 3 + 1 + (len(USED) + 1) + len(USED) + 2  # ends, a task; and of the calls: one with a tool, one in the script
 PARK = "Where can I park?"
 NOTE_IT = "Please take a message."
 PHRASES = (PARK, NOTE_IT)
@@ -184,8 +186,9 @@ async def test_calls_outlive_an_outage_and_all_they_left_is_there_once(
     assert {end.outcome_reason for end in ends.values()} == {"caller_hung_up"}
 
     kinds = sorted((record.call_sid, record.kind) for record in usage)
-    billed = [(report.call_sid, kind) for report in asked for kind in ("gemini-live-tokens", "minutes")]
-    assert kinds == sorted([*billed, (scripted[0].call_sid, "minutes")]), "usage of every call, exactly once"
+    billed = [(report.call_sid, kind) for report in asked for kind in USED]
+    billed += [(before, "tool-calls"), *((scripted[0].call_sid, kind) for kind in ("line-seconds", "messages"))]
+    assert kinds == sorted(billed), "usage of every call, exactly once"
 
     (task,) = follow_ups
     assert (task.kind, task.call_sid, task.details["arguments"]) == ("task", before, dict(WISH.arguments))

@@ -1,7 +1,8 @@
 """Row level security, with every filter of ours left out: nothing of another tenant is seen, nor can be written."""
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +20,33 @@ from engine.store.diary import Appointment
 from engine.store.ledger import ClaimRequest, EffectKey
 from engine.store.live_calls import KeptCall, LiveState
 from engine.store.passages import NewPassage, SourceDocument
+from engine.store.postgres_api_keys import ApiKeys
+from engine.store.postgres_audit import AuditLog
 from engine.store.postgres_diary import PostgresDiary
+from engine.store.postgres_idempotency import Answers
 from engine.store.postgres_ledger import PostgresLedger
 from engine.store.postgres_live_calls import PostgresLiveCalls
 from engine.store.postgres_passages import PostgresPassages
+from engine.store.postgres_recordings import PostgresRecordings
+from engine.store.postgres_statements import Statements
 from engine.store.postgres_store import PostgresStore
 from engine.store.postgres_tenants import PostgresTenants
+from engine.store.postgres_webhooks import Webhooks
+from engine.store.recordings import Recording
 from engine.store.sql import Connection, query
 from engine.store.tenants import TenantDocument
 from tests.store.suites.records import a_follow_up, a_usage, an_end
 
 TENANTS = ("acme", "other", "third")
 NOON = datetime(2026, 11, 3, 12)  # noqa: DTZ001 - the business's own time
+DAY, FOREVER = datetime(2026, 3, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 
 async def fill(database: Database, tenant_id: str, number: int) -> None:
     """A row of this tenant's in every table, through every repository; keys are alike between tenants."""
     store, passages = PostgresStore(database), PostgresPassages(database)
     await PostgresTenants(database).put(TenantDocument(tenant_id, {"canary": tenant_id}, (f"+1555010010{number}",)))
+    await fill_back_office(database, tenant_id)  # before what calls leave, so that there is an event to deliver
     await store.keep_call(an_end(tenant_id, reason=tenant_id, messages=1))
     await store.keep_follow_up(a_follow_up(tenant_id, text=tenant_id))
     await store.keep_usage(a_usage(tenant_id))
@@ -50,6 +60,22 @@ async def fill(database: Database, tenant_id: str, number: int) -> None:
     await PostgresLiveCalls(database).keep_many([live])
     key = EffectKey(tenant_id, "CA1", "book", "d", "call")
     await PostgresLedger(database).claim(key, ClaimRequest("id", "a", Effect.WRITES, 60))
+
+
+async def fill_back_office(database: Database, tenant_id: str) -> None:
+    if await Webhooks(database).get(tenant_id, "main") is None:
+        await Webhooks(database).add(tenant_id, "main", url=tenant_id, description="", events=[], secret=b"sealed")
+        await ApiKeys(database).add(tenant_id, "k1", name=tenant_id, scopes=("read",), digest=b"d", created_by="test")
+    nothing = ("USD", Decimal(0), {"canary": tenant_id})
+    await Statements(database).close(tenant_id, "2026-03", DAY, DAY, lambda _: nothing)
+    await AuditLog(database).note(tenant_id, who=tenant_id, method="POST", path="/", status=200)
+    await Answers(database).claim(tenant_id, "who", "key", b"digest")
+    await PostgresRecordings(database).keep(Recording(tenant_id, "CA1", 1, tenant_id, DAY.isoformat(), 1, 1))
+    cancelled = (
+        "insert into cancelled_appointment values ($1, 'r0', $2, $1, '', '', now(), now(), 'test') "
+        "on conflict do nothing"
+    )
+    await database.for_tenant(tenant_id, lambda connection: connection.execute(cancelled, tenant_id, NOON))
 
 
 async def tables(connection: Connection) -> list[str]:
@@ -76,7 +102,7 @@ async def test_without_a_filter_each_tenant_sees_its_own_rows_in_every_table(fil
     for tenant_id in TENANTS:
         for way in (filled.for_tenant, filled.read_for_tenant, filled.autocommit):
             seen = await way(tenant_id, owners_seen)
-            assert len(seen) == 13
+            assert len(seen) == 22
             assert seen == {table: {tenant_id} for table in seen}
 
 
@@ -156,6 +182,18 @@ READS: list[tuple[str, tuple[Any, ...]]] = [
     ("sources", ()),
     ("live_call", ("CA1",)),
     ("standings", (["CA1"],)),
+    ("usage_sums", (DAY, FOREVER)),
+    ("open_usage", (DAY, FOREVER)),
+    ("statement", ("2026-03",)),
+    ("statements", (None, 9)),
+    ("webhook", ("main",)),
+    ("webhooks", (None, 9)),
+    ("deliveries", (None, 9, None, None, None)),
+    ("webhooks_due_of", ()),
+    ("told_live_call", ("CA1",)),
+    ("told_call_end", ("CA1",)),
+    ("told_follow_up", ("k1",)),
+    ("told_appointment", ("r1",)),
 ]
 
 

@@ -73,6 +73,18 @@ async def test_the_health_page_shows_calls_queues_and_the_loop() -> None:
         assert page["media"] == {"waiting": 0, "live": 1, "refused": 0}
 
 
+async def test_the_health_page_counts_what_a_call_holds() -> None:
+    async with open_world() as world:
+        before = (await world.http.get("/health")).json()["process"]
+        async with world.dial() as websocket:
+            await world.start(websocket, await world.token())
+            await world.wait_for(lambda: CALL in world.switchboard.lines)
+            during = (await world.http.get("/health")).json()["process"]
+        assert during["tasks"] > before["tasks"] > 0
+        assert during["descriptors"] > before["descriptors"] > 0
+        assert during["threads"] >= before["threads"] > 0
+
+
 async def test_the_health_page_stays_small(monkeypatch: pytest.MonkeyPatch) -> None:
     async with open_world() as world:
         many = {f"CA{number:032}": object() for number in range(5000)}

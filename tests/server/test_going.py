@@ -119,3 +119,16 @@ async def test_a_gateway_that_leaves_waits_until_its_last_callers_cannot_come_ba
             )  # not after: the gateway hears of it while the websocket still says goodbye
         await world.finished.wait()
         assert trio.current_time() - hangs_up_at >= app_module.HUNG_UP_S
+
+
+async def test_a_gateway_that_moves_its_last_calls_waits_for_those_who_hung_up_just_before(
+    mock_clock: trio.testing.MockClock,
+) -> None:
+    mock_clock.rate = 20
+    async with open_world(settings={"drain_s": 2.0}) as world, world.dial() as websocket:
+        await _call_on_the_line(world, websocket)
+        world.leave.set()
+        await _closed(websocket)
+        moved_at = trio.current_time()
+        await world.finished.wait()
+        assert trio.current_time() - moved_at >= 0.9 * app_module.HUNG_UP_S

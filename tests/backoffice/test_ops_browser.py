@@ -1,0 +1,289 @@
+"""The ops page in a browser, while 50 synthetic calls are on the line of a real gateway; and with 500 rows."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from playwright.sync_api import expect
+
+from engine.backoffice.app import serve_backoffice
+from engine.backoffice.live import Board, GatewayState, Live
+from engine.backoffice.office import Office, open_office
+from engine.call.admission import Bars
+from engine.server.app import listen
+from engine.sim.brain import GroundedBrain
+from engine.sim.caller import CallOptions
+from engine.sim.gemini import SimGemini
+from engine.sim.moods import Refuse, Rule
+from engine.sim.recognise import find_clip
+from engine.sim.report import PhoneReport
+from engine.sim.scenario import Listen, Moment, Say, StayOn
+from engine.sim.serving import free_ports
+from engine.sim.world import World, open_world
+from engine.store.interface import CallEnd, Message
+from engine.tenants.tenant import Tenant
+from engine.voice.cache import VoiceCache
+from tests.backoffice.browser import PATIENCE_MS, Tab, chromium, open_tab
+from tests.backoffice.conftest import TOKEN, settings_for, there
+from tests.backoffice.test_live import PAGE, call
+from tests.calls import PARKING, InlineVoice, cache_dir, phrase_ear, phrases
+
+pytestmark = pytest.mark.real_time
+
+CALLS = 50
+LINE = "This is the practice. We will call you back."
+TALKER = "+15550107777"
+PAST = "CAffffffffffffffffffffffffffffffff"
+EVERYWHERE = ("Calls", "Health", "Tenants", "History", "Usage")
+
+
+@dataclass
+class Floor:
+    """Calls on the line, and the back office that shows them."""
+
+    url: str
+    world: World
+    reports: dict[str, PhoneReport]
+
+
+@asynccontextmanager
+async def busy(url: str, tmp_path: Path, speech: VoiceCache) -> AsyncIterator[Floor]:
+    """Fifty callers: one asks something, the others listen; one was refused by the model at first."""
+    (ops,) = free_ports(1)
+    settings = settings_for(url, tmp_path, gateways=f"http://127.0.0.1:{ops}")
+    model = SimGemini(
+        ear=phrase_ear(speech), brain=GroundedBrain(), voice=InlineVoice(speech), rules=[Rule(Refuse(), connection=4)]
+    )
+    async with open_office(settings) as office:
+        tenant = await there(office, "harbor-dental")
+        await _leave_a_call(office, tenant)
+        plenty = tenant.quotas.model_copy(update={"concurrent_calls": 500, "calls_per_minute": None})
+        world = open_world(
+            data_dir=cache_dir(speech),
+            tenants=[tenant.model_copy(update={"quotas": plenty})],
+            model=model,
+            admin_token=TOKEN,
+            ops_bind=f"127.0.0.1:{ops}",
+            max_calls=CALLS * 2,
+        )
+        async with world as on, trio.open_nursery() as nursery:
+            # Callers, carrier, model and gateway share this one process: its loop is late, and none of them is refused.
+            on.composed.switchboard._admissions._bars = Bars(late_ms=1e6, hopeless_ms=1e6)
+            stop = trio.Event()
+            floor = Floor(await nursery.start(_serve, office, stop), on, {})
+            for number in range(CALLS):
+                nursery.start_soon(_caller, floor, number, phrases(speech)[PARKING])
+                await trio.sleep(0.05)
+            yield floor
+            stop.set()
+            nursery.cancel_scope.cancel()
+
+
+async def _serve(office: Office, stop: trio.Event, *, task_status: trio.TaskStatus[str]) -> None:
+    async with trio.open_nursery() as nursery:
+        listener = listen("127.0.0.1:0")
+        serving = await nursery.start(
+            lambda task_status: serve_backoffice(office, shutdown=stop, listener=listener, task_status=task_status)
+        )
+        task_status.started(serving.url)
+
+
+async def _caller(floor: Floor, number: int, parking: Any) -> None:
+    caller = TALKER if number == 0 else f"+1555010{number:04d}"
+    talks: list[Moment] = [Listen(), Say(parking), Listen(), StayOn(200)]
+    options = CallOptions(hang_up_after_s=200, status_url="/twilio/status")
+    floor.reports[caller] = await floor.world.call(
+        talks if number == 0 else [StayOn(200)], caller=caller, options=options
+    )
+
+
+async def _leave_a_call(office: Office, tenant: Tenant) -> None:
+    """A call that has ended, with a message."""
+    document = {
+        "caller": "+15550101234",
+        "duration_s": 31.0,
+        "turns": 1,
+        "tokens": {},
+        "outcome": {"detail": "left a message"},
+        "ended_at": "2026-03-01T09:30:00+00:00",
+        "transcript": [{"role": "caller", "text": "Are you open on Sunday?", "turn": 1, "cut": False}],
+        "timeline": [{"at_ms": 900.0, "kind": "speech", "text": "", "facts": {"speech_ms": 800}}],
+    }
+    message = Message(tenant.id, PAST, "+15550101234", b"\xff" * 8000, "2026-03-01T09:30:00+00:00")
+    await office.store.keep_call(CallEnd(tenant.id, PAST, "upstream", "message_taken", document, (message,)))
+
+
+async def in_browser(walk: Callable[[Tab], None], **given: Any) -> None:
+    """Run it in a thread of its own: the browser's interface blocks."""
+
+    def run() -> None:
+        with open_tab(**given) as tab:
+            walk(tab)
+            assert tab.complaints == []
+
+    chromium()
+    await trio.to_thread.run_sync(run)
+
+
+async def test_an_operator_finds_a_call_takes_it_over_and_ends_it(url: str, tmp_path: Path, speech: VoiceCache) -> None:
+    async with busy(url, tmp_path, speech) as floor:
+
+        def walk(tab: Tab) -> None:
+            page = tab.page
+            page.goto(f"{floor.url}/ops")
+            page.get_by_label("Operator token or tenant key").fill("guessed")
+            tab.audit("login")
+            page.get_by_role("button", name="Log in").click()
+            expect(page.get_by_role("alert")).to_have_text("That token or key is not known here.")
+            tab.log_in(floor.url, TOKEN)
+            grid = page.get_by_role("grid", name="Calls on the line")
+            expect(grid).to_have_attribute("aria-rowcount", str(CALLS + 1), timeout=PATIENCE_MS)
+            expect(page.locator("#verdict")).to_contain_text(f"{CALLS} calls on the line on 1 worker")
+            assert page.locator(".call").count() < CALLS
+            tab.audit("calls, wide")
+            page.keyboard.press("/")
+            page.keyboard.type("0107777")
+            expect(grid).to_have_attribute("aria-rowcount", "2")
+            grid.focus()
+            page.keyboard.press("ArrowDown")
+            page.keyboard.press("Enter")
+            _take_over(tab)
+
+        await in_browser(walk)
+        with trio.fail_after(20):
+            while TALKER not in floor.reports:
+                await trio.sleep(0.1)
+    heard = floor.reports[TALKER].right
+    assert find_clip(heard, speech.mulaw(LINE)) is not None
+
+
+def _take_over(tab: Tab) -> None:
+    page = tab.page
+    panel = page.get_by_role("complementary", name="Call")
+    expect(panel.get_by_role("heading", name="+1 555 010 7777")).to_be_focused()
+    expect(panel.get_by_role("log", name="Transcript")).to_contain_text("Parking is free", timeout=PATIENCE_MS)
+    assert panel.locator(".lanes rect").count() > 3
+    expect(panel.get_by_role("meter", name="Caller, dBFS")).to_have_attribute("aria-valuemin", "-60")
+    tab.audit("a call, wide")
+    page.get_by_label("Say to the caller").fill(LINE)
+    page.keyboard.press("Enter")
+    expect(panel.get_by_role("log", name="Transcript")).to_contain_text(LINE, timeout=PATIENCE_MS)
+    expect(page.get_by_role("status").first).to_have_text("The caller hears it now.")
+    page.wait_for_timeout(3000)  # it is said to its end
+    panel.get_by_role("button", name="Hang up…").click()
+    dialog = page.get_by_role("dialog", name="Hang up on this caller?")
+    page.keyboard.press("Enter")  # what is focused there keeps the call
+    expect(dialog).to_be_hidden()
+    panel.get_by_role("button", name="Hang up…").click()
+    tab.audit("the question before a hang-up")
+    dialog.get_by_role("button", name="Hang up", exact=True).click()
+    expect(panel.get_by_text("This call is over.")).to_be_visible(timeout=PATIENCE_MS)
+    expect(panel.get_by_role("button", name="Say it")).to_be_disabled()
+    page.keyboard.press("Escape")
+    expect(panel).to_be_hidden()
+
+
+@pytest.mark.parametrize(("dark", "width"), [(True, 360), (False, 360), (True, 1360)])
+async def test_every_view_can_be_read_in_both_themes_at_any_width(
+    dark: bool, width: int, office: Office, dental: Tenant, tmp_path: Path
+) -> None:
+    await _leave_a_call(office, dental)
+    async with shown(office, 12) as url:
+
+        def walk(tab: Tab) -> None:
+            page = tab.page
+            tab.log_in(url, TOKEN)
+            expect(page.locator(".call").first).to_be_visible()
+            assert page.evaluate("document.documentElement.dataset.theme") == ("dark" if dark else "light")
+            for name in EVERYWHERE:
+                tab.go(name)
+                expect(page.get_by_role("navigation").get_by_role("link", name=name)).to_have_attribute(
+                    "aria-current", "page"
+                )
+                page.wait_for_load_state("networkidle") if name in {"Tenants", "Usage"} else None
+                tab.audit(f"{name}, {width} px")
+            tab.go("History")
+            page.get_by_role("link", name="Mar 1, 2026").click()
+            expect(page.get_by_text("Are you open on Sunday?")).to_be_visible()
+            sound = page.get_by_label("Message left")
+            assert sound.evaluate("(node) => fetch(node.src).then((answer) => answer.headers.get('content-type'))")
+            tab.audit(f"a call that has ended, {width} px")
+            theme = page.get_by_role("button", name="Theme: system")
+            theme.click()
+            page.get_by_role("button", name="Theme: light").click()
+            assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+            page.reload()
+            expect(page.get_by_role("button", name="Theme: dark")).to_be_visible()
+
+        await in_browser(walk, dark=dark, width=width, height=740, locale="en-US")
+
+
+class ManyCalls(Live):
+    """A gateway with so many calls, all of which change every second."""
+
+    def __init__(self, calls: int) -> None:
+        self.calls, self.looks = calls, 0
+
+    async def board(self) -> Board:
+        self.looks += 1
+        kinds: tuple[dict[str, Any], ...] = (
+            {},
+            {"floor": "script"},
+            {"response_ms": 2500},
+            {"faults": {"model_lost": 1}},
+        )
+        rows = {
+            f"CA{n:032d}": call(
+                call_sid=f"CA{n:032d}",
+                caller=f"+1555{n:07d}",
+                turn=self.looks,
+                queues={},
+                worker="worker-0",
+                gateway="http://gateway-a:9100",
+                since=1_700_000_000.0 + n,
+                **kinds[n % 20] if n % 20 < len(kinds) else {},
+            )
+            for n in range(self.calls)
+        }
+        state = {name: PAGE[name] for name in ("worker", "status", "parts")}
+        loop = {"lag_p90_ms": 31.0, "lag_max_ms": 40.0, "late_p99_ms": 2.0, "memory_mib": 300.0, "faults": 0.0}
+        gateway = GatewayState("http://gateway-a:9100", now=self.calls, capacity=600, loop=loop, **state)
+        return Board((gateway, GatewayState("http://gateway-b:9100", away="connection refused")), rows)
+
+
+@asynccontextmanager
+async def shown(office: Office, calls: int) -> AsyncIterator[str]:
+    """The back office with so many calls."""
+    async with trio.open_nursery() as nursery:
+        stop = trio.Event()
+        yield await nursery.start(_serve, replace(office, live=ManyCalls(calls)), stop)
+        stop.set()
+        nursery.cancel_scope.cancel()
+
+
+async def test_of_500_calls_only_those_in_sight_are_rows_of_the_page(office: Office, dental: Tenant) -> None:
+    async with shown(office, 500) as url:
+
+        def walk(tab: Tab) -> None:
+            page = tab.page
+            tab.log_in(url, TOKEN)
+            grid = page.get_by_role("grid", name="Calls on the line")
+            expect(grid).to_have_attribute("aria-rowcount", "501")
+            assert page.locator(".call").count() < 60
+            expect(page.locator("#verdict")).to_contain_text("25 calls on the script")
+            grid.focus()
+            page.keyboard.press("End")
+            last = page.get_by_role("row", name="+1 555 000 0499")
+            expect(last).to_be_visible()
+            assert grid.get_attribute("aria-activedescendant") == last.get_attribute("id")
+            page.get_by_role("button", name="25 calls on the script").click()
+            expect(grid).to_have_attribute("aria-rowcount", "26")
+            expect(page.get_by_role("button", name="On the script", exact=True)).to_have_attribute(
+                "aria-pressed", "true"
+            )
+
+        await in_browser(walk)
