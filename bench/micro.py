@@ -3,8 +3,9 @@
 Each case is timed many times in short batches, all cases by turns, and before and after each the calibration loop
 (``machine.spin``). A figure is how many such loops a second of a call costs: the median over all turns of the case's
 CPU time divided by its neighbours'. A host that is slow for a while is slow in both, so that two runs can be compared
-(``python -m bench.compare``): on a busy machine whose host has two speeds, five runs agreed within 4 to 15 % so, and
-within 3 to 48 % by the best time of each. ``ns`` is beside it for the curious: the best of all turns, here and then.
+(``python -m bench.compare``): on a machine with eight times too much to do, whose host has two speeds, two runs agreed
+within 5 %; five short ones within 4 to 20 %, and within 3 to 48 % by the best time of each. ``ns`` is beside it for the
+curious: the best of all turns, here and then.
 """
 
 import argparse

@@ -1,14 +1,17 @@
-"""What a second of a call costs in the pure parts of the fast path, one case each: the work alone, without its input.
+"""What a second of a call costs in the parts of the fast path that need neither socket nor loop, one case each.
 
-A case's function does one call-second: 50 frames in, or what is spoken in a second out. State goes on from second to
-second, as it does in a call.
+The work alone is timed, without its input. A case's function does one call-second: 50 frames in, or what is spoken in
+a second out. State goes on from second to second, as it does in a call.
 """
 
 import itertools
+import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
+import trio
 from numpy.typing import NDArray
 
 from engine.audio import g711
@@ -16,9 +19,12 @@ from engine.audio.g711 import FRAME_BYTES
 from engine.audio.jitter_buffer import JitterBuffer
 from engine.audio.pacer import Mark, Pacer
 from engine.audio.resample import Resampler
-from engine.audio.speech import SpeechDetector, SpeechEvent
-from engine.audio.vad import SILENT_DBFS, WebRtcVad, is_faint, level_dbfs
+from engine.audio.speech import SpeechDetector
+from engine.audio.vad import WebRtcVad
 from engine.audio.windows import WindowBuilder
+from engine.messages import FloorEvent
+from engine.metrics import Metrics
+from engine.telephony.jitter import CallerAudioGate
 from engine.wire import gemini_live
 from engine.wire.twilio_media import MediaStreamDecoder, MediaStreamEncoder
 from engine.wire.websocket import Role, WebSocketCodec
@@ -102,8 +108,7 @@ def _jitter() -> Second:
         for frame in frames:
             ms = next(at_ms)
             buffer.insert(ms, frame, ms / 1000)
-            while buffer.pop(ms / 1000) is not None:
-                pass
+            buffer.take(ms / 1000)
 
     return second
 
@@ -184,22 +189,35 @@ def _media_out() -> Second:
     return second
 
 
-def listen_to(mulaw: bytes) -> Callable[[], list[SpeechEvent]]:
-    """Detector and endpointing over all of this, as the jitter actor does it; gives what was noticed."""
-    frames, vad, detector = _frames(mulaw), WebRtcVad(), SpeechDetector()
+def listen_to(mulaw: bytes) -> Callable[[], list[FloorEvent]]:
+    """The whole way of the caller's sound, from a media message's payload to windows and to what is noticed in it.
 
-    def listen() -> list[SpeechEvent]:
-        noticed = []
+    The line looks at what has come as rarely as the gate allows; nothing goes on to a model.
+    """
+    frames, number = _frames(mulaw), itertools.count()
+    inbox, events = trio.open_memory_channel[FloorEvent](math.inf)
+    gate = CallerAudioGate(
+        inbox=inbox,
+        vad=WebRtcVad(),
+        detector=SpeechDetector(),
+        windows=WindowBuilder(WINDOW_MS),
+        agent_sounding=lambda: False,
+        metrics=Metrics(),
+    )
+    gate.open()
+    look_at = 0.0
+
+    def listen() -> list[FloorEvent]:
+        nonlocal look_at
         for frame in frames:
-            if is_faint(frame):
-                change = detector.push(False, SILENT_DBFS, 0.0, agent_speaking=False)
-            else:
-                pcm = g711.decode(frame)
-                voiced = vad.is_speech(pcm.tobytes())
-                level = level_dbfs(pcm) if voiced else SILENT_DBFS
-                change = detector.push(voiced, level, 0.0, agent_speaking=False)
-            if change is not None:
-                noticed.append(change)
+            at_ms = 20 * next(number)
+            gate.insert(at_ms, frame, at_ms / 1000)
+            if at_ms / 1000 >= look_at:
+                look_at = gate.pump(at_ms / 1000)
+        noticed = []
+        with suppress(trio.WouldBlock):
+            while True:
+                noticed.append(events.receive_nowait())
         return noticed
 
     return listen
@@ -251,8 +269,8 @@ CASES: Mapping[str, Case] = {
     "websocket_out": Case("a frame of 100 ms written", 1000 // WINDOW_MS, _websocket_out),
     "media_in": Case("a media message understood", FRAMES, _media_in),
     "media_out": Case("a media message of 100 ms", 1000 // WINDOW_MS, _media_out),
-    "speech_detector": Case("voice activity and endpointing, a frame of speech", FRAMES, lambda: listen_to(speech(1))),
-    "silence_detector": Case("the same, a silent frame", FRAMES, lambda: listen_to(g711.silence(1000))),
+    "caller_speaks": Case("jitter, detector and windows, a frame of speech", FRAMES, lambda: listen_to(speech(1))),
+    "caller_is_silent": Case("the same, a silent frame", FRAMES, lambda: listen_to(g711.silence(1000))),
     "windows": Case("frames into windows, a frame", FRAMES, _windows),
     "model_out": Case("a window written for the model", 1000 // WINDOW_MS, _model_out),
     "model_in": Case("40 ms of the model's answer understood", 1000 // CHUNK_MS, _model_in),

@@ -162,7 +162,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m bench.sweep", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("names", nargs="+", choices=[*sweeps(100), "all"], metavar="NAME", help="or all")
+    parser.add_argument(
+        "names", nargs="+", choices=[*sweeps(100), "all"], metavar="NAME", help=f"{', '.join(sweeps(100))}, or all"
+    )
     parser.add_argument("--capacity", type=int, default=250, help="the most calls of the sweep over calls")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--seconds", type=float, default=SECONDS, help="that all calls are up, in each run")

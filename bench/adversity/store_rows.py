@@ -159,7 +159,7 @@ async def open_stage(scratch: Path, voice_dir: Path, server: str, seed: int = 0)
     said = {text: Clip(text, speech.mulaw(text, pitch=CALLER_PITCH)) for text in (PARKING, NOTE_IT)}
     data = scratch / "data"
     data.mkdir()
-    (data / "voice").symlink_to(voice_dir.resolve())
+    (data / "voice").symlink_to(voice_dir)
     model = SimGemini(
         ear=PhraseEar({text: g711.decode(clip.mulaw) for text, clip in said.items()}),
         brain=GroundedBrain(wishes={"take a message": WISH}),
@@ -181,7 +181,7 @@ async def open_stage(scratch: Path, voice_dir: Path, server: str, seed: int = 0)
 
 def run_row(name: str, seed: int, voice_dir: Path) -> RunResult:
     """One call, of a world that it shares with its neighbours by seed."""
-    return _together(name, seed // TOGETHER * TOGETHER, voice_dir)[seed]
+    return _together(name, seed // TOGETHER * TOGETHER, voice_dir.resolve())[seed]
 
 
 @cache
