@@ -128,6 +128,8 @@ def install(app: QuartTrio, office: Office) -> None:
 
     @app.after_request
     async def write_down(response: Response) -> Response:
+        if request.path.startswith("/v1/"):
+            response.headers.setdefault("cache-control", "no-store")  # names, numbers, secrets
         if request.method not in SAFE and "who" in g:
             await _audit(office, g.who, response.status_code)
         return response

@@ -2,6 +2,7 @@
 that models are told by.
 """
 
+from functools import partial
 from typing import Annotated
 
 import trio
@@ -13,7 +14,7 @@ from engine.backoffice.endpoint import Body, asks, gives, gives_bytes
 from engine.backoffice.office import Office
 from engine.backoffice.problems import Problem
 from engine.backoffice.sound import WAV, wav_response
-from engine.fallback.prompts import PromptLibrary, Prompts
+from engine.fallback.prompts import language_of
 from engine.tenants.tenant import Script, Tenant
 
 RENDERERS = 1  # a voice speaks with one core
@@ -70,9 +71,9 @@ def blueprint(office: Office) -> Blueprint:
         texts = _texts(tenant).get(line, ())
         if query.variant >= len(texts) or not texts[query.variant].strip():
             raise Problem(404, "no such line, or it is blank")
-        library = PromptLibrary(office.voice)
-        await trio.to_thread.run_sync(library.prepare, tenant, limiter=rendering)
-        return wav_response(_sound(tenant, library.for_tenant(tenant), line, query.variant))
+        text = texts[query.variant]
+        render = partial(office.voice.mulaw, text, language=language_of(tenant, text))
+        return wav_response(await trio.to_thread.run_sync(render, limiter=rendering))
 
     return pages
 
@@ -85,13 +86,6 @@ def _texts(tenant: Tenant) -> dict[str, tuple[str, ...]]:
         texts[name] = tuple(said) if isinstance(said, tuple) else (said,)
     texts["tool_filler"] = tuple(tool.filler for tool in tenant.tools if tool.filler.strip())
     return texts
-
-
-def _sound(tenant: Tenant, prompts: Prompts, line: str, variant: int) -> bytes:
-    if line == "tool_filler":
-        return prompts.fillers[_texts(tenant)[line][variant]]
-    sound: bytes | tuple[bytes, ...] = getattr(prompts, line)
-    return sound[variant] if isinstance(sound, tuple) else sound
 
 
 def _audio(tenant_id: str, line: str, variant: int, text: str) -> str | None:

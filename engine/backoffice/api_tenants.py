@@ -102,11 +102,7 @@ def blueprint(office: Office) -> Blueprint:
     @requires("read")
     async def get(tenant_id: str) -> tuple[Tenant, int, dict[str, str]]:
         """One tenant's document."""
-        kept = await office.tenants.get(tenant_id)
-        if kept is None:
-            raise Problem(404, "no such tenant")
-        tenant = Tenant.model_validate(kept.document)
-        return _told(Kept(tenant, kept.version), 200)
+        return _told(Kept(*await office.versioned(tenant_id)), 200)
 
     @pages.put("/<slug:tenant_id>")
     @gives(Tenant, 201, Versioned)

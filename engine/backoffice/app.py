@@ -40,6 +40,7 @@ from engine.backoffice import (
     metrics_page,
     once,
     ops,
+    phone,
     polite,
     problems,
 )
@@ -69,6 +70,7 @@ BLUEPRINTS: tuple[Callable[[Office], Blueprint], ...] = (
     api_usage.blueprint,
     api_webhooks.blueprint,
     ops.blueprint,
+    phone.blueprint,
 )
 
 LONGEST_BODY = 50_000_000  # what a knowledge file may have; everything else is held to less where it is read

@@ -1,11 +1,13 @@
-"""``/docs``: the API's pages, with Swagger UI's files from our own origin."""
+"""``/docs``: the API's pages, with Swagger UI's files from our own origin. That edition of it reads OpenAPI 3.0."""
 
 from pathlib import Path
+from typing import Any
 
 import swagger_ui_bundle  # type: ignore[import-untyped]  # says nothing about its one name
-from quart import Blueprint, Response, send_from_directory
+from quart import Blueprint, Response, current_app, send_from_directory
 
 from engine.backoffice.office import Office
+from engine.backoffice.openapi_30 import in_30
 
 ABOUT = (
     "Tenants, what they know, their calls and what is left to do after them. The operator sends the token of "
@@ -32,7 +34,7 @@ PAGE = """<!doctype html>
 </html>
 """
 START = """SwaggerUIBundle({
-  url: "/openapi.json", dom_id: "#pages", deepLinking: true, persistAuthorization: false,
+  url: "/docs/openapi-3.0.json", dom_id: "#pages", deepLinking: true, persistAuthorization: false,
   presets: [SwaggerUIBundle.presets.apis],
 });
 """
@@ -49,6 +51,10 @@ def blueprint(_: Office) -> Blueprint:
     @pages.get("/start.js")
     async def start() -> Response:
         return Response(START, content_type="text/javascript; charset=utf-8")
+
+    @pages.get("/openapi-3.0.json")
+    async def document() -> dict[str, Any]:
+        return in_30(current_app.extensions["QUART_SCHEMA"].openapi_provider.schema())
 
     @pages.get(f"/<any({', '.join(repr(name) for name in FILES)}):name>")
     async def file(name: str) -> Response:

@@ -19,6 +19,7 @@ from engine.backoffice.watch import Watch
 from engine.config import Settings
 from engine.server.compose import voice_cache
 from engine.server.shelf import Shelf, open_shelf
+from engine.sim.caller import Exchange
 from engine.store.database import Database
 from engine.store.ledger import Ledger
 from engine.store.postgres_api_keys import ApiKeys
@@ -43,6 +44,7 @@ class Office:
 
     Attributes:
         shelf: tenants with what they know; ``tenants`` are their documents as they are kept, with versions.
+        exchange: a simulated carrier that is to know of calls from browsers; None where there is a real one.
         secret: seals cookies and kept answers; told by the settings, else of this process alone.
     """
 
@@ -64,6 +66,7 @@ class Office:
     secret: bytes
     now: Callable[[], datetime]
     watch: Watch = field(default_factory=Watch)
+    exchange: Exchange | None = None
 
     async def tenant(self, tenant_id: str) -> Tenant:
         """One tenant's document.
@@ -71,11 +74,15 @@ class Office:
         Raises:
             Problem: 404 there is none; 409 it was written by another version and cannot be read by this one.
         """
+        return (await self.versioned(tenant_id))[0]
+
+    async def versioned(self, tenant_id: str) -> tuple[Tenant, int]:
+        """The same with its version."""
         kept = await self.tenants.get(tenant_id)
         if kept is None:
             raise Problem(404, "no such tenant")
         try:
-            return Tenant.model_validate(kept.document)
+            return Tenant.model_validate(kept.document), kept.version
         except ValidationError:
             raise Problem(409, "this document is of another version's form: put it again", kind="unreadable") from None
 

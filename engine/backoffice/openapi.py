@@ -92,8 +92,9 @@ class Provider(OpenAPIProvider):
         """With other media types than JSON, and what every operation shares."""
         paths, components = super().build_paths(rule)
         func = self._app.view_functions[rule.endpoint]
-        for operations in paths.values():
+        for path, operations in paths.items():
             for method, operation in operations.items():
+                operation["tags"] = [_resource(path)]
                 _complete(operation, method, func)
         return paths, components
 
@@ -108,6 +109,12 @@ class Provider(OpenAPIProvider):
                     _name_models(operation, schemas)
             self._made = {**document, "paths": dict(document["paths"])}
         return self._made
+
+
+def _resource(path: str) -> str:
+    """What a path is about: its first word that is no tenant's id."""
+    parts = path.removeprefix("/v1/").split("/")
+    return parts[2] if parts[0] == "tenants" and len(parts) > 2 else parts[0]
 
 
 def _complete(operation: dict[str, Any], method: str, func: Callable[..., Any]) -> None:

@@ -11,7 +11,7 @@ caller too is held against it, and less readily.
 | how late the worker is     | above ``late_ms``           | below ``on_time_ms``  | above ``hopeless_ms``      |
 | memory of the process      | above ``max_memory_mib``    | below 95 % of it      | above 110 % of it          |
 | calls of the tenant        | on the line + expected full |                       | never                      |
-| minutes of the tenant      | the day's are used          | its next day          | never                      |
+| minutes of the tenant      | the day's or month's used   | its next day or month | never                      |
 | rate of the tenant         | a bucket, see below         | as it fills           | never                      |
 
 A call that is admitted is *expected* until its stream comes, and takes a place meanwhile: else a hundred callers who
@@ -81,12 +81,16 @@ class _OnLine:
 
 @dataclass(slots=True)
 class _Use:
-    """One tenant's. ``ended_s`` are the seconds of calls that have ended, of the day ``day``."""
+    """One tenant's. ``ended_s`` are the seconds of calls that have ended, of the day ``day``; ``month_s`` those that
+    we were told of, of the month that ends ``month_ends``.
+    """
 
     on_line: set[str] = field(default_factory=set)
     expected: int = 0
     day: date = date.min
     ended_s: float = 0.0
+    month_s: float = 0.0
+    month_ends: datetime | None = None
     tokens: float = 0.0
     tokens_at: float | None = None
 
@@ -189,6 +193,11 @@ class Admissions:
         """Minutes of the tenant's present day that were not seen here: of other workers, or from before a start."""
         self._add(self._use(tenant.id), _day(tenant, wall), 60 * minutes)
 
+    def told_month(self, tenant_id: str, minutes: float, ends: datetime) -> None:
+        """By the store's sum, so many minutes of calls that have ended are of the month that ends then."""
+        use = self._use(tenant_id)
+        use.month_s, use.month_ends = 60 * minutes, ends
+
     def begin_drain(self) -> None:
         """Take nothing from now on."""
         self._draining = True
@@ -211,8 +220,15 @@ class Admissions:
             return Admission.TENANT_FULL
         if quotas.minutes_per_day is not None and self.minutes_used(tenant, now, wall) >= quotas.minutes_per_day:
             return Admission.TENANT_MINUTES
+        if quotas.minutes_per_month is not None and self._month_s(use, now, wall) >= 60 * quotas.minutes_per_month:
+            return Admission.TENANT_MINUTES
         self._refill(use, tenant, now)
         return Admission.ADMITTED if use.tokens >= 1 else Admission.TENANT_RATE
+
+    def _month_s(self, use: _Use, now: float, wall: datetime) -> float:
+        """What was told, and calls that are on; what has ended since it was told is in the next sum."""
+        told = use.month_s if use.month_ends is not None and wall < use.month_ends else 0.0
+        return told + sum(now - self._on_line[sid].entered_at for sid in use.on_line)
 
     def _weigh(self, load: Load) -> None:
         bars = self._bars

@@ -11,7 +11,7 @@ class Admission(StrEnum):
     FULL = "full"  # the worker serves as many calls as it may
     TENANT_FULL = "tenant_full"  # the tenant has as many calls as it may
     TENANT_RATE = "tenant_rate"  # the tenant's calls come faster than they may
-    TENANT_MINUTES = "tenant_minutes"  # the tenant's minutes of this day are used up
+    TENANT_MINUTES = "tenant_minutes"  # the tenant's minutes of this day or month are used up
     DRAINING = "draining"  # the worker takes no new calls
     OVERLOADED = "overloaded"  # the worker's clock is late: one more call would be heard by all others
     MEMORY = "memory"  # the process is as large as it may be

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from subprocess import PIPE
 
 import click
 import trio
@@ -32,17 +33,20 @@ _logger = log.get_logger("commands.backoffice")
 
 
 @click.command()
-def backoffice() -> None:
+@click.option("--beside", "is_beside", is_flag=True, hidden=True, help="As a child: end when standard input does.")
+def backoffice(*, is_beside: bool) -> None:
     """Serve the REST API and the pages until SIGTERM or SIGINT."""
     settings = Settings.read()
     log.configure(settings.log_level, pretty=log.for_people(settings.log_format))
-    trio.run(_serve, settings)
+    trio.run(_serve, settings, is_beside)
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, is_beside: bool) -> None:  # noqa: FBT001 - trio.run gives no names
     shutdown = trio.Event()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_watch_signals, shutdown)
+        if is_beside:
+            nursery.start_soon(_watch_parent, shutdown)
         async with open_office(settings) as office, trio.open_nursery() as chores:
             chores.start_soon(run_chores, office)
             chores.start_soon(run_webhooks, office)
@@ -77,6 +81,15 @@ def agreed(settings: Settings, workers: int) -> Settings:
     return told.model_copy(update={"gateways": ",".join(urls)})
 
 
+async def _watch_parent(shutdown: trio.Event) -> None:
+    """A parent that was killed closes our standard input all the same; its successor needs our port."""
+    async with trio.lowlevel.FdStream(os.dup(sys.stdin.fileno())) as stdin:
+        async for _ in stdin:
+            pass
+    _logger.info("the gateway beside us is gone")
+    shutdown.set()
+
+
 @asynccontextmanager
 async def beside(settings: Settings) -> AsyncIterator[None]:
     """For as long as the block a back office runs as a child of this process, started again when it ends.
@@ -108,9 +121,9 @@ async def _keep(environment: Mapping[str, str]) -> None:
 
 async def _run(environment: Mapping[str, str]) -> int:
     """One child from start to end; it is ended where we are cancelled."""
-    command = (sys.executable, "-m", "engine", "backoffice")
+    command = (sys.executable, "-m", "engine", "backoffice", "--beside")
     # Signals of a terminal reach the whole group; ours is the one that the child is to hear, after the calls.
-    process = await trio.lowlevel.open_process(command, env=environment, start_new_session=True)
+    process = await trio.lowlevel.open_process(command, env=environment, stdin=PIPE, start_new_session=True)
     try:
         return await process.wait()
     finally:

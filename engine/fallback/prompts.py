@@ -162,12 +162,12 @@ class PromptLibrary:
         if not text.strip() and name not in _MAY_BE_BLANK:
             raise ConfigurationError(f"tenant {tenant.id}: {name} is blank; write what the caller shall hear")
         try:
-            return self._cache.mulaw(text, language=_language_of(tenant, text))
+            return self._cache.mulaw(text, language=language_of(tenant, text))
         except ConfigurationError as error:
             raise ConfigurationError(f"tenant {tenant.id}: {name}: {error}") from error
 
 
-def _language_of(tenant: Tenant, text: str) -> str:
+def language_of(tenant: Tenant, text: str) -> str:
     """A line that the document leaves as it is is English, whatever the tenant speaks."""
     is_ours = text in _OUR_LINES and text != tenant.opening_words
     return _OUR_LANGUAGE if is_ours or primary(tenant.language) not in supported() else tenant.language

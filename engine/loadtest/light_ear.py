@@ -105,7 +105,7 @@ class LightScribe:
         return piece
 
     def wait(self, window: Window, now: float) -> Piece | None:
-        """Sound while nobody has spoken: the piece that begins with it, if it does."""
+        """Sound while nobody has spoken: the piece that begins with it, if it does (then ``hush`` before the next)."""
         self._waiting.append(window)
         levels = np.sqrt(np.mean(_blocks(window.pcm()).astype(np.float32) ** 2, axis=1))
         for at, level in enumerate(levels):
@@ -115,7 +115,6 @@ class LightScribe:
                 piece.windows = self._waiting
                 waited = sum(one.ms for one in self._waiting[:-1]) + BLOCK_MS * (at + 1)
                 piece.ms = min(PADDING_MS, waited) + window.ms - BLOCK_MS * (at + 1)
-                self.hush()
                 return piece
         while sum(one.ms for one in self._waiting[1:]) >= PADDING_MS:
             del self._waiting[0]

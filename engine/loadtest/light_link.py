@@ -82,7 +82,7 @@ class SoundReader:
 
     def __init__(self) -> None:
         self._head = self._tail = b""
-        self._seen = 0
+        self._taken = 0  # messages of sound since one was judged whole; 0: the next one is
 
     def read(self, key: bytes, body: bytes) -> Window | None:
         """A masked payload as sound; None where it is something else.
@@ -90,10 +90,10 @@ class SoundReader:
         Raises:
             Refusal: the service would not take it.
         """
-        self._seen += 1
         first, last = len(self._head), len(body) - len(self._tail)
-        if self._seen % JUDGED == 1 or (last - first) % 4 or unmasked(key, body, 0, first) != self._head:
+        if self._taken % JUDGED == 0 or (last - first) % 4 or unmasked(key, body, 0, first) != self._head:
             return self._judge(key, body)
+        self._taken += 1
         end = unmasked(key, body, last - 2, len(body))
         if end[2:] != self._tail:
             return self._judge(key, body)
@@ -108,7 +108,7 @@ class SoundReader:
             raise Refusal(f"this simulator hears at 16 kHz, not at {message.rate}: ask for --checks strict")
         first = payload.index(b'"data":"') + len(b'"data":"')
         last = payload.index(b'"', first)
-        self._head, self._tail = payload[:first], payload[last:]
+        self._head, self._tail, self._taken = payload[:first], payload[last:], 1
         return Window(key, body, first, last, 2 * len(message.pcm) / BYTES_PER_MS)
 
 

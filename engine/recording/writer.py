@@ -12,11 +12,14 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from engine.audio.g711 import BYTES_PER_MS
+from engine.log import get_logger
 from engine.recording.files import RecordingFiles, name_of
 from engine.recording.sealed import Sealer
 from engine.store.recordings import Recording
 
 CHUNKS_QUEUED = 1000  # some 16 kB each
+
+log = get_logger("recording.writer")
 
 
 @dataclass(slots=True, eq=False)
@@ -57,6 +60,7 @@ class RecordingWriter:
         self._files, self._secret = files, secret
         self._on_done, self._on_fate = on_done, on_fate
         self._queue: queue.Queue[tuple[OpenRecording, bytes, bool] | None] = queue.Queue(queued)
+        self._being_written: set[OpenRecording] = set()
         self._thread = threading.Thread(target=self._run, name="recordings", daemon=True)
 
     def start(self) -> None:
@@ -85,14 +89,27 @@ class RecordingWriter:
     def _run(self) -> None:
         while (taken := self._queue.get()) is not None:
             recording, chunk, last = taken
+            if recording.given_up:
+                self._let_go(recording)
+                continue
             try:
                 self._write(recording, chunk, last=last)
-            except OSError:
-                if not recording.given_up:
-                    recording.given_up = True
-                    self._on_fate("given_up")
-                if recording.file is not None:
-                    recording.file.close()
+            except Exception:
+                # A full disk, a name that is none, a bug: one recording's trouble must not stop all others'.
+                log.exception("a recording is given up", call_sid=recording.call_sid, tenant_id=recording.tenant_id)
+                recording.given_up = True
+                self._on_fate("given_up")
+                self._let_go(recording)
+        for recording in list(self._being_written):
+            self._let_go(recording)  # of calls that are cut off: good as far as they go
+
+    def _let_go(self, recording: OpenRecording) -> None:
+        self._being_written.discard(recording)
+        if recording.file is not None:
+            try:
+                recording.file.close()
+            except OSError as error:
+                log.error("a recording's file could not be closed", call_sid=recording.call_sid, detail=str(error))
 
     def _write(self, recording: OpenRecording, chunk: bytes, *, last: bool) -> None:
         if recording.file is None:
@@ -104,7 +121,7 @@ class RecordingWriter:
         recording.file.flush()
         if last:
             os.fsync(recording.file.fileno())
-            recording.file.close()
+            self._let_go(recording)
             self._on_fate("kept")
             self._on_done(
                 Recording(
@@ -125,5 +142,6 @@ class RecordingWriter:
             recording.part += 1
             path = self._files.path(recording.tenant_id, recording.call_sid, recording.part)
         recording.file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+        self._being_written.add(recording)
         recording.sealer = Sealer(self._secret, recording.tenant_id, name_of(recording.call_sid, recording.part))
         recording.written = recording.file.write(recording.sealer.head)

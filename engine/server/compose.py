@@ -34,6 +34,7 @@ from engine.server.call_recordings import NO_KEY, cannot_record, open_recordings
 from engine.server.keeping import Keeping
 from engine.server.loop_lag import LoopLag
 from engine.server.models import open_models
+from engine.server.month_usage import run_month_usage
 from engine.server.ports import Gateway
 from engine.server.readiness import load_of
 from engine.server.recordings import keep_recording
@@ -138,6 +139,7 @@ async def open_gateway(
         )
         plane = MediaPlane(on_crash=metrics.crashes.labels("media_plane").inc)
         loop_lag = LoopLag()
+        admissions = Admissions(max_calls=settings.max_calls, bars=Bars(max_memory_mib=settings.max_memory_mib))
         switchboard = Switchboard(
             services=services,
             ends=ends_send,
@@ -145,7 +147,7 @@ async def open_gateway(
             wall_clock=lambda: now().isoformat(),
             live_calls=keeping.live_calls,
             worker=settings.worker_id,
-            admissions=Admissions(max_calls=settings.max_calls, bars=Bars(max_memory_mib=settings.max_memory_mib)),
+            admissions=admissions,
             load=lambda: load_of(plane.statistics(), loop_lag.statistics()),
         )
         metrics.watch_worker(lambda: worker_state(keeping, switchboard.statistics, plane, loop_lag))
@@ -165,6 +167,8 @@ async def open_gateway(
         async with ends_send, trio.open_nursery() as nursery:
             await nursery.start(switchboard.run)
             await nursery.start(loop_lag.run)
+            if keeping.statements is not None:
+                nursery.start_soon(run_month_usage, directory.tenants, keeping.statements.used, admissions, now)
             if (shelf := keeping.shelf) is not None:
                 nursery.start_soon(
                     lambda: run_tenant_refresh(

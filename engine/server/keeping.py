@@ -36,6 +36,7 @@ from engine.store.memory_ledger import MemoryLedger
 from engine.store.postgres_diary import PostgresDiary
 from engine.store.postgres_ledger import open_ledger
 from engine.store.postgres_live_calls import PostgresLiveCalls
+from engine.store.postgres_statements import Statements
 from engine.store.postgres_store import PostgresStore
 from engine.store.split_ledger import SplitLedger
 from engine.store.spool import SpooledStore
@@ -52,6 +53,7 @@ class Keeping:
     Attributes:
         shelf: None in memory, where tenants do not change.
         live_calls: where other workers, and the next process, find a call that is on the line; in memory nobody does.
+        statements: what tenants have used, added up; None in memory.
         parts: a word on each part of it as it is now, for whoever asks whether this gateway is well.
         counts: what it has survived since start, by what it was (``Metrics.watch_store``).
         waiting: records that wait for the database now, by where.
@@ -69,6 +71,7 @@ class Keeping:
     live_calls: LiveCalls = field(default_factory=MemoryLiveCalls)
     counts: Callable[[], Mapping[str, int]] = dict
     waiting: Callable[[], Mapping[str, int]] = dict
+    statements: Statements | None = None
 
 
 @asynccontextmanager
@@ -142,6 +145,7 @@ async def _keep_over(
                 live_calls=PostgresLiveCalls(late),
                 counts=lambda: _counts(store, late),
                 waiting=lambda: {"disk": store.statistics().waiting, "memory": store.statistics().held},
+                statements=Statements(late),
             )
         nursery.cancel_scope.cancel()
 

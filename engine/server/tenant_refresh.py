@@ -25,7 +25,8 @@ class LiveDirectory(Directory):
     """A directory whose tenants can be exchanged; look-ups are plain and instant."""
 
     def __init__(self, tenants: Iterable[Tenant]) -> None:
-        self._now = MemoryDirectory(tenants)
+        self._tenants = tuple(tenants)
+        self._now = MemoryDirectory(self._tenants)
 
     def tenant_for_number(self, number: str) -> Tenant | None:
         """See ``Directory``."""
@@ -35,13 +36,19 @@ class LiveDirectory(Directory):
         """See ``Directory``."""
         return self._now.tenant(tenant_id)
 
+    def tenants(self) -> tuple[Tenant, ...]:
+        """All of them."""
+        return self._tenants
+
     def replace(self, tenants: Iterable[Tenant]) -> None:
         """From now on these.
 
         Raises:
             ConfigurationError: two of them have one number; then nothing has changed.
         """
-        self._now = MemoryDirectory(tenants)
+        fresh = tuple(tenants)
+        self._now = MemoryDirectory(fresh)
+        self._tenants = fresh
 
 
 async def run_tenant_refresh(

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from engine.log import get_logger
 from engine.store.database import Database
 from engine.store.postgres_webhooks import endpoint_of
 from engine.store.sql import Connection, Row, query
@@ -14,6 +15,8 @@ from engine.store.webhooks import Claimed, Endpoint, Tried
 
 CHANNEL = "webhook_due"
 FORGET_AFTER_S = 30 * 86400.0  # of an event that nobody waits for: so long it can be looked up, and replayed
+
+_log = get_logger("store.outbox")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,12 @@ async def _claim(connection: Connection, tenant_id: str, endpoint_id: str, most:
 
 
 async def _claimed(connection: Connection, tenant_id: str, row: Row) -> Claimed:
-    data = await read_fact(connection, tenant_id, row)
+    try:
+        data = await read_fact(connection, tenant_id, row)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        # A document of another form than any version's: told as far as it is known, since it must hold nothing up.
+        _log.error("an event's fact cannot be read", tenant_id=tenant_id, event_id=row["event_id"], detail=repr(error))
+        data = {"call_sid": row["call_sid"]}
     return Claimed(
         event_id=row["event_id"],
         attempts=row["attempts"],
@@ -97,6 +105,8 @@ async def _claimed(connection: Connection, tenant_id: str, row: Row) -> Claimed:
 
 async def _settle(connection: Connection, tenant_id: str, endpoint_id: str, event: Claimed, tried: Tried) -> float:
     where = (tenant_id, endpoint_id)
+    # Several of one endpoint settle at once, and each touches the endpoint and its other deliveries: in one order.
+    await connection.execute(query("lock_webhook"), *where)
     row = (*where, event.event_id, tried.state, tried.again_s, tried.status, tried.error, event.attempts)
     if await connection.fetchrow(query("settle_delivery"), *row) is None:
         return 0.0  # our lease had ended, and somebody else has it: theirs counts

@@ -465,6 +465,9 @@ where d.tenant_id = $1 and d.endpoint_id = $2 and o.tenant_id = d.tenant_id and 
     ))
 returning d.event_id, d.attempts, d.event_order, o.type, o.call_sid, o.key, o.at
 
+-- lock_webhook: One who settles at a time, before any delivery; whoever makes events does not wait for it.
+select from webhook_endpoint where tenant_id = $1 and endpoint_id = $2 for no key update
+
 -- settle_delivery: What came of a try that is still ours: done, dead or gone for good, or waiting until $5 s from now.
 update delivery set state = $4, next_at = clock_timestamp() + make_interval(secs => $5), status = $6, error = $7,
     lease_until = null, settled_at = case when $4 = 'waiting' then null else clock_timestamp() end

@@ -109,12 +109,14 @@ class Quotas(_Document):
     Attributes:
         calls_per_minute: a minute's worth may come at once, and one more each time its share of a minute has passed.
         minutes_per_day: of all its calls together, of the tenant's own day (``timezone``).
+        minutes_per_month: the same of its month; by the store's sum, which a worker asks for once a minute.
         longest_call_minutes: then the call ends politely; the carrier itself ends it after four hours.
     """
 
     concurrent_calls: Annotated[int, Field(gt=0)] = 50
     calls_per_minute: Annotated[int, Field(gt=0)] | None = 300
     minutes_per_day: Annotated[int, Field(gt=0)] | None = None
+    minutes_per_month: Annotated[int, Field(gt=0)] | None = None
     longest_call_minutes: Annotated[int, Field(gt=0, le=240)] = 120
 
 

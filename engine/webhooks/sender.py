@@ -139,10 +139,9 @@ class Sender:
             while (turn := await self._outbox.claim(tenant_id, endpoint_id, most=AT_ONCE, lease_s=LEASE_S)) is not None:
                 async with trio.open_nursery() as nursery:
                     for event in turn.events:
-                        nursery.start_soon(self._tell, turn, event)
+                        nursery.start_soon(self._tell_safely, turn, event)
         except* RemoteError as away:
-            # What was sent and could not be settled is sent again when its lease has ended: at least once.
-            log.warning("a webhook's state cannot be kept now", tenant_id=tenant_id, detail=str(away.exceptions[0]))
+            log.warning("an outbox cannot be read now", tenant_id=tenant_id, detail=str(away.exceptions[0]))
             self._again[tenant_id, endpoint_id] = trio.current_time() + LOOK_S
         except* Exception as bug:
             # In the nursery that all endpoints share: what goes wrong with one must keep nothing from the others.
@@ -151,6 +150,16 @@ class Sender:
         finally:
             self._busy.discard((tenant_id, endpoint_id))
             self._busy_of[tenant_id] -= 1
+
+    async def _tell_safely(self, turn: Turn, event: Claimed) -> None:
+        """What cannot be settled comes again when its lease has ended; it keeps nothing from the others meanwhile."""
+        try:
+            await self._tell(turn, event)
+        except RemoteError as error:
+            log.warning("a webhook's state cannot be kept now", event_id=event.event_id, detail=str(error))
+        except Exception:
+            # The others of this turn are on their way: a bug met by one event must not break them off.
+            log.exception("telling an endpoint crashed", tenant_id=turn.endpoint.tenant_id, event_id=event.event_id)
 
     async def _tell(self, turn: Turn, event: Claimed) -> None:
         endpoint = turn.endpoint

@@ -120,3 +120,10 @@ def test_too_faint_a_frame_is_nobodys() -> None:
 
 def test_a_tone_measures_what_it_says() -> None:
     assert level_dbfs(g711.decode(tone(20, -20))) == pytest.approx(-20, abs=0.5)
+
+
+def test_what_was_loud_once_is_not_held_against_a_caller_who_speaks_long_after() -> None:
+    guard = EchoGuard(playing((200, -20)))
+    assert not guard.admits(-40, 10, 0.3)
+    assert not guard.admits(-40, 11, 0.3), "another frame of the same moment"
+    assert guard.admits(-40, 12, 0.2 + ECHO_S + 0.1)

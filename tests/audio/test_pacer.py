@@ -54,6 +54,10 @@ def test_small_pieces_wait_for_a_quantum_while_the_carrier_has_enough() -> None:
     assert sizes(pacer.due(0.02)) == []
     assert pacer.next_deadline() == pytest.approx(0.1, abs=1e-4)
     assert sizes(pacer.due(0.1)) == [60]
+    pacer.push(1, sound(60), 0.11)
+    assert sizes(pacer.due(0.11)) == []
+    pacer.push(1, sound(40), 0.11)
+    assert sizes(pacer.due(0.11)) == [100]
 
 
 def test_last_frame_is_filled_up_at_the_end_of_an_utterance_only() -> None:

@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Page, ViewportSize, sync_playwright
+from playwright.sync_api import Page, ViewportSize, expect, sync_playwright
 
-PATIENCE_MS = 20_000
+PATIENCE_MS = 60_000
+NARROW, WIDE, HEIGHT = 360, 1360, 860
+THEMES: tuple[Literal["dark", "light"], ...] = ("dark", "light")
 
 AUDIT = (Path(__file__).parent / "audit.js").read_text("utf-8")
 
@@ -25,6 +27,15 @@ class Tab:
     def audit(self, where: str) -> None:
         """Nothing is unnamed, faint or too wide."""
         assert self.page.evaluate(AUDIT) == [], where
+
+    def audit_everywhere(self, where: str) -> None:
+        """The same in both themes, narrow and wide."""
+        for width in (NARROW, WIDE):
+            self.page.set_viewport_size(ViewportSize(width=width, height=HEIGHT))
+            for theme in THEMES:
+                self.page.emulate_media(color_scheme=theme)
+                expect(self.page.locator("html")).to_have_attribute("data-theme", theme)
+                self.audit(f"{where}, {theme}, {width} px")
 
     def log_in(self, url: str, token: str) -> None:
         self.page.goto(f"{url}/ops")
@@ -44,7 +55,7 @@ def chromium() -> str:
 
 
 @contextmanager
-def open_tab(*, width: int = 1360, height: int = 860, dark: bool = False, **given: Any) -> Iterator[Tab]:
+def open_tab(*, width: int = WIDE, height: int = HEIGHT, dark: bool = False, **given: Any) -> Iterator[Tab]:
     """A tab of a browser of its own. It must be used in the thread that opened it."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", *given.pop("args", [])])

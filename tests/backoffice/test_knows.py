@@ -1,8 +1,12 @@
 """What a tenant knows and says: knowledge, tools, script."""
 
+from dataclasses import replace
+
+from engine.backoffice.app import build_backoffice
 from engine.backoffice.office import Office
 from engine.tenants.tenant import Tenant
-from tests.backoffice.conftest import Desk
+from engine.voice.cache import VoiceCache
+from tests.backoffice.conftest import TOKEN, Desk
 
 PARKING = "# Parking\n\nYou can park behind the house, free of charge for patients.\n"
 
@@ -50,7 +54,10 @@ async def test_tools_are_listed_and_say_why_they_cannot(operator: Desk, dental: 
     assert (await operator.ask("POST", f"{path}/fly/try", {})).status_code == 404
 
 
-async def test_every_line_of_the_script_can_be_read_and_heard(operator: Desk, office: Office, dental: Tenant) -> None:
+async def test_every_line_of_the_script_can_be_read_and_heard(
+    office: Office, dental: Tenant, speech: VoiceCache
+) -> None:
+    operator = Desk(build_backoffice(replace(office, voice=speech)), TOKEN)
     script = await operator.get(f"/v1/tenants/{dental.id}/script")
     lines = {(line["line"], line["variant"]): line for line in script["lines"]}
     assert lines["greeting", 0]["text"] == dental.greeting

@@ -93,12 +93,15 @@ async def _serve(office: Office, stop: trio.Event, *, task_status: trio.TaskStat
 
 
 async def _caller(floor: Floor, number: int, parking: Any) -> None:
+    """Calls, and again where a machine that has other things to do let the call fail."""
     caller = TALKER if number == 0 else f"+1555010{number:04d}"
-    talks: list[Moment] = [Listen(), Say(parking), Listen(), StayOn(200)]
-    options = CallOptions(hang_up_after_s=200, status_url="/twilio/status")
-    floor.reports[caller] = await floor.world.call(
-        talks if number == 0 else [StayOn(200)], caller=caller, options=options
-    )
+    talks: list[Moment] = [Listen(), Say(parking), Listen(), StayOn(400)]
+    options = CallOptions(hang_up_after_s=400, status_url="/twilio/status")
+    while True:
+        floor.reports[caller] = await floor.world.call(
+            talks if number == 0 else [StayOn(400)], caller=caller, options=options
+        )
+        await trio.sleep(1.0)
 
 
 async def _leave_a_call(office: Office, tenant: Tenant) -> None:
@@ -165,8 +168,8 @@ def _take_over(tab: Tab) -> None:
     page = tab.page
     panel = page.get_by_role("complementary", name="Call")
     expect(panel.get_by_role("heading", name="+1 555 010 7777")).to_be_focused()
-    expect(panel.get_by_role("log", name="Transcript")).to_contain_text("Parking is free", timeout=PATIENCE_MS)
-    assert panel.locator(".lanes rect").count() > 3
+    expect(panel.get_by_role("log", name="Transcript")).to_contain_text("Thank you for", timeout=PATIENCE_MS)
+    expect(panel.locator(".lanes rect").nth(1)).to_be_visible(timeout=PATIENCE_MS)
     expect(panel.get_by_role("meter", name="Caller, dBFS")).to_have_attribute("aria-valuemin", "-60")
     tab.audit("a call, wide")
     page.get_by_label("Say to the caller").fill(LINE)
@@ -187,10 +190,7 @@ def _take_over(tab: Tab) -> None:
     expect(panel).to_be_hidden()
 
 
-@pytest.mark.parametrize(("dark", "width"), [(True, 360), (False, 360), (True, 1360)])
-async def test_every_view_can_be_read_in_both_themes_at_any_width(
-    dark: bool, width: int, office: Office, dental: Tenant, tmp_path: Path
-) -> None:
+async def test_every_view_can_be_read_in_both_themes_narrow_or_wide(office: Office, dental: Tenant) -> None:
     await _leave_a_call(office, dental)
     async with shown(office, 12) as url:
 
@@ -198,28 +198,26 @@ async def test_every_view_can_be_read_in_both_themes_at_any_width(
             page = tab.page
             tab.log_in(url, TOKEN)
             expect(page.locator(".call").first).to_be_visible()
-            assert page.evaluate("document.documentElement.dataset.theme") == ("dark" if dark else "light")
             for name in EVERYWHERE:
                 tab.go(name)
-                expect(page.get_by_role("navigation").get_by_role("link", name=name)).to_have_attribute(
-                    "aria-current", "page"
-                )
-                page.wait_for_load_state("networkidle") if name in {"Tenants", "Usage"} else None
-                tab.audit(f"{name}, {width} px")
+                link = page.get_by_role("navigation").get_by_role("link", name=name)
+                expect(link).to_have_attribute("aria-current", "page")
+                page.wait_for_timeout(300)  # what it asks for is there
+                tab.audit_everywhere(name)
             tab.go("History")
             page.get_by_role("link", name="Mar 1, 2026").click()
             expect(page.get_by_text("Are you open on Sunday?")).to_be_visible()
-            sound = page.get_by_label("Message left")
-            assert sound.evaluate("(node) => fetch(node.src).then((answer) => answer.headers.get('content-type'))")
-            tab.audit(f"a call that has ended, {width} px")
-            theme = page.get_by_role("button", name="Theme: system")
-            theme.click()
+            kind = "(node) => fetch(node.src).then((answer) => answer.headers.get('content-type'))"
+            assert page.get_by_label("Message left").evaluate(kind) == "audio/wav"
+            tab.audit_everywhere("a call that has ended")
+            assert page.evaluate("document.documentElement.dataset.theme") == "light"
+            page.get_by_role("button", name="Theme: system").click()
             page.get_by_role("button", name="Theme: light").click()
             assert page.evaluate("document.documentElement.dataset.theme") == "dark"
             page.reload()
             expect(page.get_by_role("button", name="Theme: dark")).to_be_visible()
 
-        await in_browser(walk, dark=dark, width=width, height=740, locale="en-US")
+        await in_browser(walk, locale="en-US")
 
 
 class ManyCalls(Live):

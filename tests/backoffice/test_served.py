@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from functools import partial
+from typing import Any
 
 import httpx
 import pytest
@@ -39,41 +40,52 @@ async def test_a_refusal_before_the_body_leaves_the_connection_good(client: http
 
 
 async def test_a_body_beyond_measure_is_refused_before_it_is_sent(client: httpx.AsyncClient, dental: Tenant) -> None:
-    path = f"/v1/tenants/{dental.id}/knowledge/x.md"
-    headers = {**BEARER, "content-type": "text/markdown", "content-length": "900000000"}
-    refused = await client.put(path, headers=headers, content=b"")
-    assert (refused.status_code, refused.headers["connection"]) == (413, "close")
+    head = (
+        f"PUT /v1/tenants/{dental.id}/knowledge/x.md HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\n"
+        "content-type: text/markdown\r\ncontent-length: 900000000\r\n\r\n"
+    )
+    stream = await trio.open_tcp_stream(client.base_url.host, client.base_url.port or 80)
+    async with stream:
+        await stream.send_all(head.encode())
+        said = b"".join([piece async for piece in stream]).decode().lower()
+    assert said.startswith("http/1.1 413 ")
+    assert "connection: close" in said
+    assert "application/problem+json" in said
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "given", "status"),
-    [
-        ("GET", "/nowhere", {}, 404),
-        ("GET", "/v1/nowhere", {}, 404),
-        ("DELETE", "/v1/tenants", {}, 405),
-        ("GET", "/v1/tenants?nonsense=1", {}, 422),
-        ("GET", "/v1/tenants?limit=1&limit=2", {}, 422),
-        ("GET", "/v1/tenants?limit=0", {}, 422),
-        ("GET", "/v1/tenants", {"headers": {"accept": "text/html"}}, 406),
-        ("POST", "/v1/tenants", {"content": b"{}", "headers": {"content-type": "text/plain"}}, 415),
-        ("POST", "/v1/tenants", {"content": b"{", "headers": {"content-type": "application/json"}}, 400),
-        ("POST", "/v1/tenants", {"json": {"id": "x"}}, 422),
-        ("POST", "/v1/tenants", {"content": b"[" * 100_000, "headers": {"content-type": "application/json"}}, 400),
-    ],
-)
-async def test_every_error_is_a_problem(
-    client: httpx.AsyncClient, method: str, path: str, given: dict[str, object], status: int
-) -> None:
-    headers = {**BEARER, **given.pop("headers", {})}  # type: ignore[dict-item]
-    response = await client.request(method, path, headers=headers, **given)  # type: ignore[arg-type]
-    assert (response.status_code, response.headers["content-type"]) == (status, "application/problem+json")
-    assert response.json()["status"] == status
+ERRORS: list[tuple[str, str, dict[str, Any], int]] = [
+    ("GET", "/nowhere", {}, 404),
+    ("GET", "/v1/nowhere", {}, 404),
+    ("DELETE", "/v1/tenants", {}, 405),
+    ("OPTIONS", "/v1/tenants", {}, 405),
+    ("GET", "/v1/tenants?nonsense=1", {}, 422),
+    ("GET", "/v1/audit?limit=1&limit=2", {}, 422),
+    ("GET", "/v1/tenants?limit=0", {}, 422),
+    ("GET", "/v1/tenants", {"headers": {"accept": "text/html"}}, 406),
+    ("POST", "/v1/tenants", {"content": b"{}", "headers": {"content-type": "text/plain"}}, 415),
+    ("POST", "/v1/tenants", {"content": b"{", "headers": {"content-type": "application/json"}}, 400),
+    ("POST", "/v1/tenants", {"json": {"id": "x"}}, 422),
+    ("POST", "/v1/tenants", {"content": b"[" * 100_000, "headers": {"content-type": "application/json"}}, 400),
+    ("POST", "/v1/tenants", {"content": b" " * 1_000_001, "headers": {"content-type": "application/json"}}, 413),
+    ("POST", "/v1/tenants", {"json": {}, "headers": {"idempotency-key": "x" * 129}}, 422),
+]
+
+
+async def test_every_error_is_a_problem(client: httpx.AsyncClient) -> None:
+    for method, path, given, status in ERRORS:
+        headers = {**BEARER, **given.get("headers", {})}
+        response = await client.request(method, path, **{**given, "headers": headers})
+        assert (response.status_code, response.headers["content-type"]) == (status, "application/problem+json"), path
+        assert response.json()["status"] == status
 
 
 async def test_the_documentation_comes_from_here_alone(client: httpx.AsyncClient) -> None:
     page = await client.get("/docs")
     assert page.headers["content-security-policy"].startswith("default-src 'self'")
     assert "http" not in page.text.replace("http-equiv", "")
+    document = (await client.get("/docs/openapi-3.0.json")).json()
+    assert (document["openapi"], "'null'" in str(document)) == ("3.0.3", False)
+    assert document["paths"].keys() == (await client.get("/openapi.json")).json()["paths"].keys()
     for path in ("/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js", "/docs/start.js"):
         assert path.split("/")[-1] == "start.js" or path in page.text
         assert (await client.get(path)).status_code == 200

@@ -76,25 +76,23 @@ async def test_a_patch_changes_what_it_names(operator: Desk, dental: Tenant) -> 
     assert document["greeting"] == dental.greeting
 
 
-@pytest.mark.parametrize(
-    ("patch", "at"),
-    [
-        ({"timing": {"lead_ms": "300"}}, "body.timing.lead_ms"),
-        ({"greeting": " "}, "body"),
-        ({"timezone": "Mars/Olympus"}, "body.timezone"),
-        ({"tools": [{"name": "fly", "description": "flies"}]}, "body.tools"),
-        ({"nonsense": 1}, "body.nonsense"),
-        ({"name": "a\x00b"}, "body"),
-    ],
-)
-async def test_a_document_that_cannot_be_served_is_refused_by_place(
-    operator: Desk, dental: Tenant, patch: dict[str, Any], at: str
-) -> None:
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"timing": {"lead_ms": "300"}}, "body.timing.lead_ms"),
+    ({"greeting": " "}, "body"),
+    ({"timezone": "Mars/Olympus"}, "body.timezone"),
+    ({"tools": [{"name": "fly", "description": "flies"}]}, "body.tools"),
+    ({"nonsense": 1}, "body.nonsense"),
+    ({"name": "a\x00b"}, "body"),
+]
+
+
+async def test_a_document_that_cannot_be_served_is_refused_by_place(operator: Desk, dental: Tenant) -> None:
     path = f"/v1/tenants/{dental.id}"
     before = (await operator.ask("GET", path)).headers["etag"]
-    refused = await operator.ask("PATCH", path, patch)
-    assert refused.status_code == 422
-    assert (await refused.get_json())["mistakes"][0]["at"].startswith(at)
+    for patch, at in REFUSED:
+        refused = await operator.ask("PATCH", path, patch)
+        assert refused.status_code == 422, patch
+        assert (await refused.get_json())["mistakes"][0]["at"] == at
     assert (await operator.ask("GET", path)).headers["etag"] == before
 
 

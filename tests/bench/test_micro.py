@@ -7,7 +7,7 @@ import pytest
 
 from bench import machine, micro, pythons
 from bench.micro_cases import CASES, FRAMES, Case, Second, listen_to, speech
-from engine.audio.speech import Endpoint, Onset
+from engine.messages import SpeechEnded, SpeechStarted
 
 
 def busy(loops: int) -> Second:
@@ -34,14 +34,15 @@ def test_every_case_can_be_repeated() -> None:
 def test_the_voice_of_the_cases_is_heard_as_one() -> None:
     assert len(speech(2)) == 16_000
     noticed = listen_to(speech(3))()
-    assert sum(isinstance(event, Onset) for event in noticed) >= 1
-    assert sum(isinstance(event, Endpoint) for event in listen_to(speech(1) + b"\xff" * 8000)()) == 1
+    assert sum(isinstance(event, SpeechStarted) for event in noticed) >= 1
+    assert sum(isinstance(event, SpeechEnded) for event in listen_to(speech(1) + b"\xff" * 8000)()) == 1
+    assert listen_to(b"\xff" * 16_000)() == []
 
 
 def test_a_case_costs_as_many_loops_as_it_makes() -> None:
     report = micro.measure({"ten": Case("", FRAMES, lambda: busy(10)), "one": Case("", 1, lambda: busy(1))}, 9)
-    assert report["cases"]["ten"]["loops"] == pytest.approx(10, rel=0.3)
-    assert report["cases"]["one"]["loops"] == pytest.approx(1, rel=0.3)
+    assert report["cases"]["ten"]["loops"] == pytest.approx(10, rel=0.5)
+    assert report["cases"]["one"]["loops"] == pytest.approx(1, rel=0.5)
 
 
 def test_a_host_that_becomes_slow_changes_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:

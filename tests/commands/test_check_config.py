@@ -93,3 +93,16 @@ def test_bad_tenant_document_is_one_line_that_names_the_file(run: Run, home: Pat
     assert ran.err.startswith(f"frontdesk: {file}")
     assert "colour" in ran.err
     assert "Traceback" not in ran.err
+
+
+def test_calls_that_are_to_be_recorded_need_a_key_to_seal_them_with(
+    run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = home / "bakery.yaml"
+    file.write_text(TENANT + "recording: {enabled: true}\nrecording_consent: This call is recorded.\n", "utf-8")
+    ran = run("check-config", "--tenants", str(file))
+    assert ran.status == 2
+    assert ran.err.startswith("frontdesk: tenant corner-bakery: calls are to be recorded")
+    assert "FRONTDESK_SECRET_KEY" in ran.err
+    monkeypatch.setenv("FRONTDESK_SECRET_KEY", "k")
+    assert run("check-config", "--tenants", str(file)).status == 0

@@ -3,7 +3,7 @@
 import base64
 import os
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -74,9 +74,15 @@ def turn(clip: Clip, *, at: float, notes: str = "") -> list[tuple[float, Message
 
 
 async def strict(
-    script: Script, ear: LengthEar, *, setup: Message = SETUP, tools: Tools = "offered", until: float
+    script: Script,
+    ear: LengthEar,
+    *,
+    setup: Message = SETUP,
+    tools: Tools = "offered",
+    answers: bool = True,
+    until: float,
 ) -> Told:
-    """What ``SimGemini`` says; needs virtual time."""
+    """What ``SimGemini`` says; needs virtual time. ``answers``: the client answers tool calls."""
     echo = EchoBrain(answer_sound())
     brain = Busy(echo.answer) if tools == "used" else echo
     sim = SimGemini(ear=ear, brain=brain, pace=PACE, think_ms=THINK_MS)
@@ -88,7 +94,7 @@ async def strict(
             while True:
                 message = await client.get()
                 told.append((trio.current_time() - began, message))
-                if (answer := answer_to(message)) is not None:
+                if answers and (answer := answer_to(message)) is not None:
                     await client.send(answer)
 
         nursery.start_soon(read)
@@ -135,7 +141,7 @@ class Light:
     tools: Tools = "offered"
     clock: Clock = field(default_factory=Clock)
     told: Told = field(default_factory=list)
-    answer: Callable[[Message], Message | None] = answer_to
+    answers: bool = True
 
     def __post_init__(self) -> None:
         self.began = self.clock.now
@@ -170,7 +176,7 @@ class Light:
         for _, payload in self._codec.receive_data(data):
             message = orjson.loads(payload)
             self.told.append((self.clock.now - self.began, message))
-            if (answer := self.answer(message)) is not None:
+            if self.answers and (answer := answer_to(message)) is not None:
                 self.say(answer)
 
 

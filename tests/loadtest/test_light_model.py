@@ -5,8 +5,10 @@ import orjson
 import pytest
 from trio.testing import MockClock
 
+from engine.loadtest.light_ear import loud_ms
 from engine.loadtest.light_link import JUDGED, SoundReader
 from engine.loadtest.talk import BEGINNING, QUESTIONS, LengthEar, clips
+from engine.loadtest.talk import loud_ms as loud_ms_of
 from engine.sim.gemini_schema import Refusal
 from engine.sim.scenario import Clip
 from engine.voice.cache import VoiceCache
@@ -19,6 +21,7 @@ from tests.loadtest.light_world import (
     Message,
     Script,
     Told,
+    note,
     plain,
     sound,
     strict,
@@ -39,8 +42,8 @@ async def both(script: Script, said: tuple[Clip, ...], *, until: float, **how: o
     """What both say, which must be the same."""
     ear = LengthEar.of(said)
     expected = await strict(script, ear, until=until, **how)  # type: ignore[arg-type]
-    tools = how.pop("tools", "offered")
-    light = Light(ear, tools=tools).run(script, until=until, **how)  # type: ignore[arg-type]
+    tools, answers = how.pop("tools", "offered"), how.pop("answers", True)
+    light = Light(ear, tools=tools, answers=answers).run(script, until=until, **how)  # type: ignore[arg-type]
     assert plain(light) == plain(expected)
     late = [abs(ours - theirs) for (ours, _), (theirs, _) in zip(light, expected, strict=True)]
     assert max(late) < NEAR_S
@@ -78,6 +81,15 @@ async def test_where_tools_are_used_every_fourth_answer_calls_one_alike(
     assert sum("toolCall" in message for message in messages(told)) == 1
 
 
+async def test_whoever_interrupts_a_tool_call_has_it_cancelled_alike(
+    said: tuple[Clip, ...], autojump_clock: MockClock
+) -> None:
+    setup = SETUP | {"tools": [{"functionDeclarations": [{"name": "opening_hours"}]}]}
+    script = [one for at in range(5) for one in turn(said[0], at=0.5 + 6.0 * at)]
+    told = await both(script, said, until=26.0, setup=setup, tools="used", answers=False)
+    assert sum("toolCallCancellation" in message for message in messages(told)) == 1
+
+
 async def test_a_transcribe_stream_is_written_down_alike(said: tuple[Clip, ...], autojump_clock: MockClock) -> None:
     script: list[tuple[float, Message]] = []
     for number, clip in enumerate(said):
@@ -95,6 +107,16 @@ async def test_a_sentence_flushed_in_its_middle_is_written_down_alike(
     heard = windows(said[3], at=0.5)
     script = [*heard[:20], (heard[19][0] + 0.01, FLUSH), *heard[20:], (heard[-1][0] + 0.01, FLUSH)]
     await both(script, said, until=8.0, setup=LISTENS)
+
+
+def test_what_is_loud_is_as_long_in_messages_as_in_one_piece(said: tuple[Clip, ...]) -> None:
+    for clip in said:
+        reader = SoundReader()
+        payloads = [orjson.dumps(message) for _, message in windows(clip, at=0.0)]
+        heard = [window for one in payloads if (window := reader.read(*masked(one))) is not None]
+        whole = np.concatenate([window.pcm() for window in heard])
+        assert loud_ms(heard) == loud_ms_of(whole, 16000) > 1000
+    assert loud_ms([]) == 0.0
 
 
 def test_whom_nobody_writes_down_is_answered_all_the_same(said: tuple[Clip, ...]) -> None:
@@ -146,6 +168,16 @@ def masked(payload: bytes) -> tuple[bytes, bytes]:
 def payload(pcm: np.ndarray[tuple[int], np.dtype[np.int16]]) -> bytes:
 
     return orjson.dumps(sound(pcm))
+
+
+def test_what_is_no_sound_is_left_to_others_and_sound_after_it_is_known() -> None:
+    reader, pcm = SoundReader(), np.zeros(1600, np.int16)
+    long = orjson.dumps(note("a long note " * 99))
+    assert [reader.read(*masked(one)) for one in (orjson.dumps({"setup": SETUP}), long)] == [None, None]
+    window = reader.read(*masked(payload(pcm)))
+    assert window is not None
+    assert window.ms == 100.0
+    assert reader.read(*masked(long)) is None
 
 
 @pytest.mark.parametrize("samples", [320, 321, 322, 1599, 1600, 4000])

@@ -81,6 +81,62 @@ def test_a_generator_that_cannot_keep_up_is_not_the_servers_fault(sample: Sample
     assert judge(outcome(with_(gaps_ms=(40.0,)), sample=sample)).limited_by == "generator"
 
 
+def test_a_simulated_model_that_cannot_keep_up_is_not_the_servers_fault_either() -> None:
+    busy = replace(SECOND, peers_cores=0.96)
+    assert judge(outcome(with_(gaps_ms=(40.0,)), sample=busy)).limited_by == "generator"
+
+
+def test_a_core_that_all_but_the_server_share_is_a_limit_only_where_somebody_suffers() -> None:
+    full = replace(SECOND, elsewhere_busy=0.99)
+    assert judge(outcome(with_(gaps_ms=(40.0,)), sample=full)).limited_by == "generator"
+    assert judge(outcome(GOOD, sample=full)).limited_by == "none"
+    assert judge(outcome(with_(gaps_ms=(40.0,)), sample=replace(full, elsewhere_busy=0.8))).limited_by == "server"
+
+
+def test_breaches_of_either_protocol_do_not_hold() -> None:
+    wrong = outcome(with_(protocol_fault_count=2))
+    wrong.seen.model_faults = 3
+    assert judge(wrong).failures == (
+        "the carrier's protocol was broken 2 times",
+        "the model's protocol was broken 3 times",
+    )
+
+
+def test_the_report_says_what_the_generator_cost_and_what_it_checked() -> None:
+    steady = replace(STEADY, callers_cpu_s=2.0, peers_cpu_s=1.0, database_cpu_s=0.5)
+    load = report_of(outcome(GOOD, steady=steady, sample=replace(SECOND, elsewhere_busy=0.4)))["load"]
+    assert load["generator"] == {
+        "callers_cores": 0.1,
+        "peers_cores": 0.05,
+        "database_cores": 0.025,
+        "callers_cores_per_100": 0.5,
+        "peers_cores_per_100": 0.25,
+        "shared_cores_busy": {"p50": 0.4, "max": 0.4},
+    }
+    assert load["checks"] == {"callers": "light", "model": "light"}
+    assert load["lateness"] == {
+        "server": {"p50": 3.0, "max": 3.0},
+        "generator": {"p50": 4.0, "max": 4.0},
+        "generator_p99": {"p50": 0.0, "max": 0.0},
+    }
+
+
+def test_a_model_with_faults_is_the_strict_one() -> None:
+    load = report_of(outcome(GOOD, faults="cut"))["load"]
+    assert load["checks"] == {"callers": "light", "model": "strict"}
+
+
+def test_memory_is_also_given_for_calls_after_the_first() -> None:
+    steady = replace(STEADY, first_mib=86.0, first_calls=5)
+    memory = report_of(outcome(GOOD, steady=steady))["load"]["memory"]
+    assert memory == {
+        "empty_mib": 80.0,
+        "first_calls_mib": 86.0,
+        "steady_mib": 90.0,
+        "per_further_call_mib": 0.267,
+    }
+
+
 def test_with_faults_an_unanswered_question_is_what_was_asked_for() -> None:
     assert judge(outcome(with_(unanswered=2), faults="cut")).held
 

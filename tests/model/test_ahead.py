@@ -90,6 +90,8 @@ async def test_the_callers_turn_is_no_time_to_pause(open_session: Open, autojump
         await stream.open_turn()
         await trio.sleep(PAUSE_S)
         asked = trio.current_time()
+        await fake.sound()
+        await trio.testing.wait_all_tasks_blocked()
         await fake.content(interrupted=True)
         await trio.testing.wait_all_tasks_blocked()
         assert trio.current_time() == asked

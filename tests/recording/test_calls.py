@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ from pydantic import ValidationError
 from engine.audio import g711
 from engine.call.record import CallRecord
 from engine.call.recording import Recordings
-from engine.messages import Effect
+from engine.errors import LineLost
+from engine.messages import Effect, FloorEvent
 from engine.metrics import Metrics
 from engine.recording.consent import was_heard
 from engine.recording.files import RecordingFiles
@@ -26,8 +28,10 @@ from engine.recording.wav import head, interleaved, samples_in
 from engine.sim.brain import GroundedBrain, ToolWish
 from engine.sim.recognise import find_clip
 from engine.sim.scenario import HangUp, Listen, Moment, Press, Say, Wait
+from engine.telephony.ingress import run_ingress
 from engine.tenants.tenant import RecordingRule, Tenant, ToolSpec
 from engine.voice.cache import VoiceCache
+from engine.wire.twilio_media import Dtmf
 from tests.calls import BOOKING, HOLD_ON, PARKING, TENANT, WHITENING, Call, Stage, cache_dir, stage
 
 SECRET = "a secret of these tests"
@@ -196,3 +200,16 @@ def test_the_wav_has_the_caller_on_the_left_and_the_agent_on_the_right() -> None
         samples = np.frombuffer(read.readframes(80), "<i2").reshape(-1, 2)
     assert np.array_equal(samples[:, 0], g711.decode(caller))
     assert np.array_equal(samples[:, 1], g711.decode(agent))
+
+
+async def test_whoever_records_is_told_of_each_key_as_it_comes(autojump_clock: trio.testing.MockClock) -> None:
+    keys_send, keys = trio.open_memory_channel[Dtmf](9)
+    inbox, heard = trio.open_memory_channel[FloorEvent](9)
+    line: Any = SimpleNamespace(controls=keys, lost=LineLost("hang_up"))
+    told: list[int] = []
+    for digit in "12":
+        keys_send.send_nowait(Dtmf("MZ1", digit))
+    keys_send.close()
+    with heard, pytest.raises(LineLost):
+        await run_ingress(line=line, inbox=inbox, on_key=lambda: told.append(heard.statistics().current_buffer_used))
+    assert told == [0, 1], "each before the floor's holder hears of it"

@@ -44,6 +44,7 @@ class Phone:
         self.heard: list[dict[str, Any]] = []
         self.closes: list[tuple[int, str | None]] = []
         self.pongs: list[bytes] = []
+        self._has_closed = False
 
     def send(self, event: Event) -> None:
         self.socket.send(self._wire.send(event))
@@ -65,6 +66,8 @@ class Phone:
         self.say("start", sequenceNumber="1", start=START)
 
     def media(self, timestamp_ms: int, payload: bytes = FRAME) -> None:
+        if self._has_closed:
+            return  # whoever has said close says nothing more, though the answer is still on its way
         sound = base64.b64encode(payload).decode()
         self.say("media", media={"timestamp": str(timestamp_ms), "chunk": "1", "track": "inbound", "payload": sound})
 
@@ -78,6 +81,7 @@ class Phone:
         self.say("stop", stop={"accountSid": "AC1", "callSid": "CA1"})
 
     def close(self, code: int = 1000) -> None:
+        self._has_closed = True
         self.send(CloseConnection(code=code))
 
     def listen(self) -> list[dict[str, Any]]:

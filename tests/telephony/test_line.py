@@ -1,6 +1,7 @@
 """A phone line over a real socket pair: what it carries, both ways, while all goes well."""
 
 import json
+import socket
 
 import pytest
 import trio
@@ -70,6 +71,49 @@ async def test_a_part_is_pumped_every_20_ms_also_when_nothing_comes(autojump_clo
         ended = len(ear.pumps)
         await trio.sleep(0.1)
         assert len(ear.pumps) == ended
+
+
+async def test_frames_that_may_wait_are_read_together_and_no_longer_than_that(autojump_clock: Clock) -> None:
+    async with open_line() as rig:
+        await rig.started()
+        ear = Ear(patience_s=0.05)
+        rig.line.attach_inbound(ear)
+        began = trio.current_time()
+        came: list[tuple[float, int]] = []
+        for number in range(6):
+            rig.phone.media(20 * number)
+            await trio.sleep(0.01)
+            came.append((round(trio.current_time() - began, 3), len(ear.frames)))
+            await trio.sleep(0.01)
+        assert [count for _, count in came] == [0, 0, 0, 4, 4, 4]
+        # What the next frame was to bring along is read without it, if that one does not come.
+        await rig.until(lambda: len(ear.frames) == 6, within_s=0.1)
+
+
+async def test_the_last_words_of_a_peer_are_read_though_they_might_have_waited(autojump_clock: Clock) -> None:
+    async with open_line() as rig:
+        await rig.started()
+        ear = Ear(patience_s=0.05)
+        rig.line.attach_inbound(ear)
+        rig.phone.media(0)
+        rig.phone.stop()
+        rig.phone.socket.close()
+        with trio.fail_after(0.2):
+            async for _ in rig.line.controls:
+                pass
+        assert rig.line.lost.reason == "hang_up"
+        assert len(ear.frames) == 1
+
+
+async def test_an_end_that_came_along_with_sound_is_noticed_at_once(autojump_clock: Clock) -> None:
+    async with open_line() as rig:
+        await rig.started()
+        rig.phone.media(0)
+        rig.phone.socket.shutdown(socket.SHUT_WR)
+        with trio.fail_after(0.05):
+            async for _ in rig.line.controls:
+                pass
+        assert rig.line.lost.reason == "broken"
 
 
 async def test_what_is_due_is_sent_in_order_and_marks_come_back(autojump_clock: Clock) -> None:

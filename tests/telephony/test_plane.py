@@ -36,11 +36,12 @@ class Member:
     def fileno(self) -> int:
         return self.own.fileno()
 
-    def on_readable(self, now: float) -> None:
+    def on_readable(self, now: float) -> bool | None:
         if self.fails_to_read:
             raise ZeroDivisionError("reading")
         self.read += self.own.recv(100)
         self.at_read()
+        return None
 
     def on_tick(self, now: float) -> None:
         self.ticks.append(now)
@@ -207,6 +208,41 @@ async def test_what_an_earlier_member_removed_is_not_read_in_the_same_batch(auto
             await trio.sleep(0.1)
             assert plane.statistics().members == 1
         assert one.read + other.read == b"x"
+
+
+async def test_one_that_wants_each_arrival_once_is_told_of_it_once_unless_it_asks_again(autojump_clock: Clock) -> None:
+    class Patient(Member):
+        told = 0
+        asks_again = False
+
+        def on_readable(self, now: float) -> bool:
+            self.told += 1
+            return self.asks_again
+
+    plane = MediaPlane()
+    with members(1) as (impatient,):
+        one = Patient(impatient.own, impatient.peer)
+        plane.add(one, each_arrival_once=True)
+        async with turning(plane):
+            one.peer.send(b"x")
+            await trio.sleep(0.1)
+            assert one.told == 1
+            one.peer.send(b"y")
+            await trio.sleep(0.1)
+            assert one.told == 2
+            one.asks_again = True
+            one.peer.send(b"z")
+            await trio.sleep(0.1)
+            assert one.told > 2 + 10
+            one.asks_again = False
+            await trio.sleep(0.01)
+            before = one.told
+            await trio.sleep(0.1)
+            assert one.told == before
+            one.peer.close()
+            await trio.sleep(0.1)
+            assert one.told > before + 10, "the end of a peer is told until somebody has acted on it"
+            plane.remove(one)
 
 
 async def test_nobody_is_added_twice() -> None:

@@ -107,6 +107,7 @@ def test_a_model_lost_before_the_script_could_speak_is_a_hand_over_to_the_end() 
     )
     assert [span.name for span in story.spans] == ["call", "model gemini-live", "script"]
     assert story.spans[1].facts["code"] == 1011
+    assert "secret" not in repr(story), "what a peer said may be anything"
     assert story.spans[2].end_ms == 1000
 
 

@@ -13,7 +13,7 @@ from engine.store.postgres_live_calls import PostgresLiveCalls
 from engine.store.webhooks import EVENT_TYPES
 from engine.tools.http_guard import AddressGuard
 from engine.tools.http_transport import tool_client
-from engine.webhooks import schedule
+from engine.webhooks import attempt, schedule
 from engine.webhooks.seal import new_secret
 from tests.postgres.test_isolation import NOON
 from tests.store.suites.records import a_follow_up, an_end
@@ -90,8 +90,9 @@ async def test_a_fact_kept_twice_is_one_event_and_one_nobody_wants_is_none(post:
 
 
 async def test_a_receiver_that_fails_and_hangs_and_restarts_gets_everything_while_others_do_not_wait(
-    post: Post,
+    post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(attempt, "ATTEMPT_S", 60.0)  # far longer than this test: whoever waited for it would be found
     bad, good = Receiver(), Receiver()
     calls = [f"CA{number}" for number in range(6)]
     for tenant_id in ("acme", "other"):
@@ -102,10 +103,9 @@ async def test_a_receiver_that_fails_and_hangs_and_restarts_gets_everything_whil
         for number, call_sid in enumerate(calls):
             bad.manner = ("fails", "hangs", "redirects")[number % 3]
             await a_call(post, "acme", call_sid)
-            began = trio.current_time()
             await a_call(post, "other", call_sid)
+            # "until" has less patience than what hangs: an unrelated tenant's are not delayed.
             await until(lambda call_sid=call_sid: len(good.taken) == 4 * (calls.index(call_sid) + 1))  # type: ignore[misc]
-            assert trio.current_time() - began < 1.5, "an unrelated tenant's are not delayed"
         bad.down()
         await trio.sleep(0.5)
         assert bad.taken == []

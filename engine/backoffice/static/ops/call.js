@@ -51,7 +51,8 @@ export function callPanel({ into, tenant, sid, me, onClose }) {
     timeline = told.first === known && known ? [...timeline, ...told.timeline] : told.first > 0 && told.first < known ? timeline : told.timeline.length || !known ? told.timeline : timeline;
     orders.people(told.tenant.people);
     meters.paint(told.level);
-    head();
+    if (!known) draw();
+    else head();
     const talked = JSON.stringify(told.transcript);
     if (talked !== spoken) {
       spoken = talked;
@@ -106,11 +107,11 @@ export function callPanel({ into, tenant, sid, me, onClose }) {
   }
 
   // The picture grows with time, not with news: once a second is what an eye needs.
-  const beat = window.setInterval(() => {
-    if (!call || ended) return;
+  function draw() {
     head();
     picture.paint(timeline, 1000 * (now() - call.since));
-  }, 1000);
+  }
+  const beat = window.setInterval(() => call && !ended && draw(), 1000);
 
   return () => {
     stream.close();

@@ -15,9 +15,9 @@ function colours() {
   return palette;
 }
 
-export function draw(canvas, row, now) {
+export function draw(canvas, row, width, now) {
   const ratio = window.devicePixelRatio || 1;
-  const w = Math.round((canvas.clientWidth || 132) * ratio);
+  const w = Math.round(width * ratio);
   const h = Math.round(18 * ratio);
   if (canvas.width !== w) canvas.width = w;
   if (canvas.height !== h) canvas.height = h;

@@ -46,15 +46,16 @@ export class Rows {
   paint() {
     const narrow = this.node.clientWidth <= 560;
     const tall = narrow ? 62 : 44;
+    const wide = this.slots[0]?.ribbon.clientWidth || 132; // read before anything is written: one layout, not one a row
     const height = `${this.order.length * tall}px`;
-    if (this.space.style.height !== height) this.space.style.height = height;
     const first = Math.max(0, Math.floor(this.box.scrollTop / tall) - OVERSCAN);
     const last = Math.min(this.order.length, Math.ceil((this.box.scrollTop + this.box.clientHeight) / tall) + OVERSCAN);
+    if (this.space.style.height !== height) this.space.style.height = height;
     const t = now();
     for (let i = first; i < last; i++) {
       const slot = this.slot(i - first);
       slot.index = i;
-      this.fill(slot, this.order[i], i, tall, t);
+      this.fill(slot, this.order[i], i, { tall, wide, t });
     }
     for (let i = last - first; i < this.slots.length; i++) this.slots[i].node.hidden = true;
     attr(this.node, "aria-activedescendant", this.at >= first && this.at < last ? `call-${this.at}` : null);
@@ -74,7 +75,7 @@ export class Rows {
     return this.slots[i];
   }
 
-  fill(slot, row, i, tall, t) {
+  fill(slot, row, i, { tall, wide, t }) {
     const { node, cells } = slot;
     if (node.hidden) node.hidden = false;
     const place = `translateY(${i * tall}px)`;
@@ -94,7 +95,7 @@ export class Rows {
     text(cells.age, clock(t - row.since));
     text(cells.wrong, row.wrong.map((one) => one.says).join(", "));
     attr(cells.wrong, "title", cells.wrong.textContent);
-    draw(slot.ribbon, row, t);
+    draw(slot.ribbon, row, wide, t);
   }
 
   key(event) {

@@ -1,0 +1,153 @@
+"""The browser phone: its page, the start of a call, and the line that the page speaks on.
+
+A call is begun with ``POST /phone/calls`` (signed in, and from our own page) and spoken on ``WS /phone/line/{ticket}``,
+which is good once, for a few seconds, and for the session that asked. What was said, found and done in it comes from
+``/ops/stream``, as on the ops page.
+"""
+
+from typing import Annotated, Any
+
+import trio
+from pydantic import Field
+from quart import Blueprint, Response, g, request, send_from_directory, websocket
+
+from engine.backoffice import phone_wire, sessions
+from engine.backoffice.access import TenantKey, Who, audit_as, who_asks
+from engine.backoffice.endpoint import Body
+from engine.backoffice.office import Office
+from engine.backoffice.ops import CACHED_S, FOLDER, HEADERS, LOGINS_PER_MINUTE
+from engine.backoffice.phone_call import PhoneCall
+from engine.backoffice.phone_desk import PhoneDesk
+from engine.backoffice.phone_pass import Passes
+from engine.backoffice.phone_wire import Garbled
+from engine.backoffice.problems import Problem
+from engine.backoffice.rate import Buckets
+from engine.backoffice.reading import read_json
+
+LONGEST_S = 3600.0  # a page that was forgotten is hung up on
+ENDED, GARBLED, NO_TICKET = 1000, 1003, 4404
+
+
+class Ring(Body):
+    """Whom to call, and as whom."""
+
+    tenant_id: Annotated[str, Field(min_length=1, max_length=63)]
+    caller: Annotated[str, Field(pattern=r"^\+[1-9][0-9]{6,14}$")]
+
+
+class Pass(Body):
+    """What a link brought along."""
+
+    token: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+def blueprint(office: Office) -> Blueprint:
+    """See the module."""
+    pages = Blueprint("phone", __name__)
+    desk, passes, tries = PhoneDesk(office), Passes(office), Buckets(LOGINS_PER_MINUTE)
+
+    @pages.get("/phone")
+    async def page() -> Response:
+        return await _file("phone.html")
+
+    @pages.get("/phone/enter")
+    async def enter() -> Response:
+        return await _file("enter.html")
+
+    @pages.post("/phone/login")
+    async def login() -> Response:
+        if sessions.PAGE_HEADER not in request.headers:
+            raise Problem(403, f"send the header {sessions.PAGE_HEADER}", kind="not-our-page")
+        if (wait_s := tries.take(request.remote_addr or "")) > 0:
+            raise Problem(429, "ask more slowly", kind="too-often", headers={"retry-after": str(max(1, round(wait_s)))})
+        session = passes.redeem((await read_json(Pass)).token)
+        if session is None:
+            raise Problem(401, "this link was used, or is too old")
+        response = Response("", 204)
+        sessions.begin(office, response, session, secure=request.is_secure)
+        return response
+
+    @pages.get("/phone/setup")
+    async def setup() -> dict[str, Any]:
+        who = await _caller(office)
+        if isinstance(who, TenantKey):
+            kept = [one for one in [await office.tenants.get(who.tenant_id)] if one is not None]
+        else:
+            kept = await office.tenants.list()
+        named = [{"id": one.tenant_id, "name": one.document.get("name"), "numbers": one.numbers} for one in kept]
+        return {
+            "tenants": [one for one in named if one["numbers"]],
+            "trouble": desk.trouble,
+            "captions": bool(office.settings.gateway_urls) and office.settings.admin_token is not None,
+        }
+
+    @pages.post("/phone/calls")
+    async def ring() -> tuple[dict[str, str], int]:
+        g.who = who = await _caller(office)  # a write: it is written down as those of the API are
+        asked = await read_json(Ring)
+        if isinstance(who, TenantKey) and who.tenant_id != asked.tenant_id:
+            raise Problem(404, "no such tenant")
+        tenant = await office.tenant(asked.tenant_id)
+        audit_as(tenant.id)
+        ticket, call = await desk.ring(tenant, asked.caller, request.cookies.get(sessions.COOKIE, ""))
+        return {"call_sid": call.sid, "tenant_id": tenant.id, "line": f"/phone/line/{ticket}"}, 201
+
+    @pages.websocket("/phone/line/<ticket>")
+    async def line(ticket: str) -> None:
+        call = desk.pick_up(ticket, websocket.cookies.get(sessions.COOKIE, ""))
+        await websocket.accept()
+        if call is None:
+            await websocket.close(NO_TICKET, "no such call")
+            return
+        desk.on_the_line.add(call)
+        if office.exchange is not None:
+            office.exchange.add(call)
+        try:
+            await _serve(call)
+        finally:
+            desk.on_the_line.discard(call)
+            if office.exchange is not None:
+                office.exchange.remove(call)
+
+    return pages
+
+
+async def _serve(call: PhoneCall) -> None:
+    """As long as the call, or the page, or what one may last."""
+    sending = trio.Lock()
+    code = ENDED
+
+    async def tell(message: str) -> None:
+        async with sending:
+            await websocket.send(message)
+
+    async def listen(done: trio.CancelScope) -> None:
+        nonlocal code
+        try:
+            while True:
+                call.take(phone_wire.read(await websocket.receive()))
+        except Garbled:
+            code = GARBLED
+            done.cancel()
+
+    with trio.move_on_after(LONGEST_S):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(listen, nursery.cancel_scope)
+            await call.run(tell)
+            nursery.cancel_scope.cancel()
+    await websocket.close(code)
+
+
+async def _caller(office: Office) -> Who:
+    who = await who_asks(office)
+    if who is None:
+        raise Problem(401, "log in first")
+    if not who.may("calls"):
+        raise Problem(403, "this key has not the scope 'calls'", kind="scope")
+    return who
+
+
+async def _file(name: str) -> Response:
+    response = await send_from_directory(FOLDER, name, cache_timeout=CACHED_S)
+    response.headers.update(HEADERS)
+    return response
