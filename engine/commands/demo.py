@@ -12,6 +12,7 @@ from rich.console import Console
 
 from engine import log
 from engine.audio.wav import write_stereo
+from engine.commands.demo_stay import stay
 from engine.commands.demo_view import DemoView, Progress
 from engine.config import Settings
 from engine.errors import ConfigurationError
@@ -39,22 +40,31 @@ TENANT = "harbor-dental"
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, and nothing else.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("demo-out"), show_default=True)
+@click.option(
+    "--stay", "stays", is_flag=True, help="No call of ours: stay up, and be called from a browser, until Ctrl-C."
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="Of all the simulators' dice.")
-def demo(*, says: tuple[str, ...], wav: Path | None, as_json: bool, out: Path, seed: int) -> None:
+def demo(*, says: tuple[str, ...], wav: Path | None, as_json: bool, out: Path, stays: bool, seed: int) -> None:
     """Place one call to an example business and show it: asked, booked, cut off, rescued, asked again.
 
     Without a key a simulated model begins and is lost, and the local voice takes over; with --say or --wav the local
     voice has the call to itself. Where the environment has the key of a real model, that one answers.
 
     Leaves call.wav (caller left, agent right), transcript.txt and report.json in the --out directory. Ends by itself;
-    exit status 0 only if the call did all it should.
+    exit status 0 only if the call did all it should. With --stay the caller is you: it prints a link to a page with a
+    telephone, and one to the operator's side of it.
     """
+    if stays and (says or wav is not None or as_json):
+        raise click.UsageError("with --stay you are the caller: leave --say, --wav and --json away")
     if says and wav is not None:
         raise click.UsageError("--say and --wav cannot both be the caller: give one of them")
     log.configure("ERROR", pretty=not as_json)
     settings = Settings.read()
     console = Console(stderr=as_json, quiet=as_json, highlight=False)
     cache = VoiceCache(settings.data_dir / "demo" / "voice")
+    if stays:
+        trio.run(_stay, settings, console, cache)
+        return
     story = _story(settings, cache, examples.load(TENANT), says, wav)
     view = DemoView(console, story)
     view.begin()
@@ -92,15 +102,32 @@ def _story(settings: Settings, cache: VoiceCache, tenant: Tenant, says: tuple[st
         asks = read_utterances(wav)
     elif says:
         asks = spoken(cache, _sayable(says))
-    if settings.gemini_api_key is not None or settings.openai_api_key is not None:
+    if _has_a_key(settings):
         return with_provider(tenant, asks or spoken(cache, TO_ANYBODY), settings)
+    _need_the_local_voice(settings)
+    return a_conversation(tenant, asks) if asks else the_tour(tenant, cache)
+
+
+def _has_a_key(settings: Settings) -> bool:
+    return settings.gemini_api_key is not None or settings.openai_api_key is not None
+
+
+def _need_the_local_voice(settings: Settings) -> None:
     if not weights.available() or not settings.local_model:
         raise ConfigurationError(
             "without a key the demo is answered by the local voice, which is "
             + ("switched off: unset FRONTDESK_LOCAL_MODEL" if weights.available() else "not made for this platform")
             + ", or set FRONTDESK_GEMINI_API_KEY or FRONTDESK_OPENAI_API_KEY"
         )
-    return a_conversation(tenant, asks) if asks else the_tour(tenant, cache)
+
+
+async def _stay(settings: Settings, console: Console, cache: VoiceCache) -> None:
+    if not _has_a_key(settings):
+        _need_the_local_voice(settings)
+    with console.status("starting the local voice") as status:
+        async with _open_speech(settings, Progress(status)) as speech:
+            status.stop()
+            await stay(console, settings, cache=cache, data_dir=settings.data_dir / "demo", speech=speech)
 
 
 def _sayable(says: tuple[str, ...]) -> tuple[str, ...]:

@@ -113,6 +113,7 @@ class DemoView:
         self._console.print(Panel(table, title="measured at the caller's ear", border_style="dim"))
         self._console.print(f"  listen  {out / 'call.wav'}   (caller left, agent right)")
         self._console.print(f"  read    {out / 'transcript.txt'}, {out / 'report.json'}")
+        self._console.print("  talk    frontdesk demo --stay   (with your own microphone, in a browser)")
         if failed:
             for failure in failed:
                 self._console.print(f"  [bold red]failed[/]  {failure}")
