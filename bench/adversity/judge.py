@@ -20,9 +20,9 @@ from engine.store.interface import CallEnd
 from engine.tenants.tenant import Tenant
 
 _OWN_DECISION = frozenset({"agent_ended", "transferred", "message_taken", "script_ended"})
-_WAITS_MS = {"apology": 3600.0, "company": 3600.0, "offer": 4300.0, "offer_person": 4300.0}
+_WAITS_MS = {"apology": 3660.0, "company": 3660.0, "offer": 4360.0, "offer_person": 4360.0}
 """Lines after which a pause is announced, or the caller is asked for something: the script's own pause, and what it
-takes until the line was reported as heard and the next one sounds.
+takes until the line was reported as heard (a mark may be read with the frames of 60 ms) and the next one sounds.
 """
 _NO_ANSWER = frozenset({"apology", "company", "back", "filler"})
 

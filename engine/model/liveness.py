@@ -174,14 +174,14 @@ class Liveness:
         if now >= self._since + self._stall_after_s:
             what = "answer" if self._owed is _Owed.ANSWER else "more of its response"
             return Lost("stalled", f"no {what} for {self._stall_after_s:g} s")
-        company, asks = self._passed(self._company, now + self._waited_s), self._passed(self._asks, now)
+        company, asks = self._passed(self._company_after, now), self._passed(self._asks, now)
         return Slow(self._since, company, asks) if company or asks else Healthy()
 
     def next_deadline(self, now: float) -> float | None:
         """The next instant after ``now`` at which the verdict gets worse if nothing comes; None: never by itself."""
         if not self._is_waiting:
             return None
-        due = (*(after - self._waited_s for after in self._company), *self._asks, self._stall_after_s)
+        due = (*self._company_after, *self._asks, self._stall_after_s)
         return min(at for after in due if (at := self._since + after) > now or after == self._stall_after_s)
 
     @property
@@ -197,6 +197,11 @@ class Liveness:
     @property
     def _is_waiting(self) -> bool:
         return self._owed is not _Owed.NOTHING and not self._tools and not self._callers
+
+    @property
+    def _company_after(self) -> tuple[float, ...]:
+        """From the debt on. One sum for verdict and deadline: another order of terms may differ by a rounding."""
+        return tuple(after - self._waited_s for after in self._company)
 
     def _passed(self, after: tuple[float, ...], now: float) -> int:
         return sum(now >= self._since + each for each in after)

@@ -125,10 +125,12 @@ async def test_what_a_call_used_is_kept_once(
 ) -> None:
     async with stage(tmp_path, speech) as on:
         call = await on.call([Listen(), Say(on.said[PARKING]), Listen(), HangUp()])
-        while len(records := await on.world.composed.usage.usage("harbor-dental")) < 2:
+        while len(records := await on.world.composed.usage.usage("harbor-dental")) < 5:
             await trio.to_thread.run_sync(time.sleep, 0.01)  # a thread writes them, which the clock does not wait for
     used = {record.kind: record.quantity for record in records}
     reported = sum(moment["facts"]["tokens"]["totalTokenCount"] for moment in call.moments("usage"))
-    assert used == {"minutes": call.end.document["duration_s"] / 60, "gemini-live-tokens": reported}
-    assert 0.1 < used["minutes"] < call.report.duration_ms / 60_000
-    assert reported > 0
+    assert used["line-seconds"] == call.end.document["duration_s"]
+    assert 6 < used["line-seconds"] < call.report.duration_ms / 1000
+    assert used["gemini-live-tokens-in"] + used["gemini-live-tokens-out"] == reported > 0
+    assert used["gemini-live-audio-out-seconds"] > 1
+    assert 0 < used["gemini-live-audio-in-seconds"] < used["line-seconds"]
