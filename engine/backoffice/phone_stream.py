@@ -5,16 +5,10 @@ import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import trio
-from trio_websocket import (
-    ConnectionClosed,
-    ConnectionTimeout,
-    DisconnectionTimeout,
-    HandshakeError,
-    WebSocketConnection,
-    open_websocket_url,
-)
+from trio_websocket import ConnectionClosed, HandshakeError, WebSocketConnection, wrap_client_stream
 
 from engine.backoffice import phone_wire
 from engine.backoffice.phone_wire import FromPage, Key, Played, Voice
@@ -30,7 +24,6 @@ QUEUED = 250  # messages to the gateway, of 20 ms each: a gateway that takes non
 AHEAD_S = 2.0  # a page sends sound no faster than time passes; so much of a start it may have
 LARGEST_MESSAGE = 1_048_576
 BYTES_PER_S = 8000
-CARRIER_CLOSES = 1000
 
 
 class OnTheLine(Protocol):
@@ -90,43 +83,80 @@ async def hold(call: OnTheLine, connect: Verb, tell: Callable[[str], Awaitable[N
     problem = (12200, "<Connect> without <Stream>") if verb is None else stream_problem(verb)
     if verb is None or problem is not None:
         assert problem is not None
-        call.debugger.note(*problem, trio.current_time())
+        _note(call, *problem)
         return
     address = stream_address(call.account, verb.attributes["url"])
     if isinstance(address, DialFailed):
-        call.debugger.note(address.code, address.detail, trio.current_time())
+        _note(call, address.code, address.detail)
         return
     sid = new_sid("MZ")
     stream = Stream(CarrierWire(account_sid=call.account.account_sid, call_sid=call.sid, stream_sid=sid))
     signed = signature(call.account, address[0], {}, Signing.GOOD)
     headers = [(name.encode(), value.encode()) for name, value in signed.items()]
-    try:
-        async with open_websocket_url(
-            address[0],
-            extra_headers=headers,
-            connect_timeout=CONNECT_S,
-            disconnect_timeout=LETTING_GO_S,
-            max_message_size=LARGEST_MESSAGE,
-            message_queue_size=64,
-        ) as socket:
-            stream.begin(
-                {child.attributes.get("name", ""): child.attributes.get("value", "") for child in verb.children}
-            )
+    done = trio.Event()
+    async with trio.open_nursery() as nursery:
+        try:
+            socket: WebSocketConnection = await nursery.start(_keep_open, address[0], headers, done)
+            given = {child.attributes.get("name", ""): child.attributes.get("value", "") for child in verb.children}
+            stream.begin(given)
             call.stream = stream
             await tell(phone_wire.tell("start", streamSid=sid))
             await _relay(socket, stream, call, tell)
-        await tell(phone_wire.tell("stopped", streamSid=sid))
-    except HandshakeError as error:
-        code = 31901 if isinstance(error, ConnectionTimeout) else 31920
-        call.debugger.note(
-            code, f"{address[0]} was not opened: {str(error) or type(error).__name__}", trio.current_time()
-        )
-    except DisconnectionTimeout:
-        pass  # it is over all the same
-    except OSError as error:
-        call.debugger.note(31904, f"{address[0]} cannot be reached: {error}", trio.current_time())
-    finally:
-        call.stream = None
+            await tell(phone_wire.tell("stopped", streamSid=sid))
+        except* HandshakeError as refused:
+            _note(call, 31920, f"{address[0]} was not opened: {_first(refused)}")
+        except* trio.TooSlowError:
+            _note(call, 31901, f"{address[0]} did not answer within {CONNECT_S:g} s")
+        except* OSError as away:
+            _note(call, 31904, f"{address[0]} cannot be reached: {_first(away)}")
+        finally:
+            call.stream = None
+            done.set()
+
+
+async def _keep_open(
+    url: str, headers: list[tuple[bytes, bytes]], done: trio.Event, *, task_status: trio.TaskStatus[WebSocketConnection]
+) -> None:
+    # Shielded, and bounded by its own deadlines: a call that is cancelled still has a goodbye to send on it.
+    with trio.CancelScope(shield=True):
+        with trio.fail_after(CONNECT_S):
+            stream = await _connect(url)
+        async with stream, trio.open_nursery() as nursery:
+            parts = urlsplit(url)
+            with trio.fail_after(CONNECT_S):
+                socket = await wrap_client_stream(
+                    nursery,
+                    stream,
+                    parts.netloc,
+                    parts.path,
+                    extra_headers=headers,
+                    max_message_size=LARGEST_MESSAGE,
+                    message_queue_size=64,
+                )
+            task_status.started(socket)
+            await done.wait()
+            with trio.move_on_after(LETTING_GO_S):
+                await socket.aclose()
+            nursery.cancel_scope.cancel()
+
+
+async def _connect(url: str) -> trio.SocketStream | trio.SSLStream[trio.SocketStream]:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme == "wss":
+        return await trio.open_ssl_over_tcp_stream(host, parts.port or 443, https_compatible=True)
+    return await trio.open_tcp_stream(host, parts.port or 80)
+
+
+def _note(call: OnTheLine, code: int, detail: str) -> None:
+    call.debugger.note(code, detail, trio.current_time())
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> str:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error) or type(error).__name__
 
 
 async def _relay(
@@ -140,7 +170,7 @@ async def _relay(
                 text = message if isinstance(message, str) else message.decode("utf-8", "replace")
                 told = stream.wire.decode(text.encode())
                 if isinstance(told, WireFault):
-                    call.debugger.note(told.code, told.detail, trio.current_time())
+                    _note(call, told.code, told.detail)
                 elif not isinstance(told, MediaSent) or told.media.payload:
                     await tell(text)
         except ConnectionClosed:
@@ -149,8 +179,7 @@ async def _relay(
             nursery.cancel_scope.cancel()
             # Also on a hang-up and an order: the gateway is to hear the end of its stream, not to miss it.
             with trio.move_on_after(LETTING_GO_S, shield=True), suppress(ConnectionClosed):
-                await socket.send_message(stream.wire.stop())
-                await socket.aclose(CARRIER_CLOSES)
+                await socket.send_message(stream.wire.stop().decode())
 
 
 async def _send(socket: WebSocketConnection, stream: Stream) -> None:

@@ -265,6 +265,7 @@ class Switchboard:
         entry.seen_at = trio.current_time()
         if entry.record is not None:
             entry.record.duration_s = entry.seen_at - entry.record.started_at
+            entry.record.probe = None  # the record is remembered for a while; who worked for it need not be
         if self._live.get(entry.call_sid) is entry:
             del self._live[entry.call_sid]
         self._entries.seen(entry)

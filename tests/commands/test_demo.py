@@ -23,6 +23,13 @@ def test_two_callers_at_once_are_refused(run: Run) -> None:
     assert "cannot both be the caller" in ran.err
 
 
+@pytest.mark.parametrize("other", [("--say", "hello"), ("--wav", "x.wav"), ("--json",)])
+def test_who_stays_is_the_caller(run: Run, other: tuple[str, ...]) -> None:
+    ran = run("demo", "--stay", *other)
+    assert ran.status == 2
+    assert "you are the caller" in ran.err
+
+
 def test_a_recording_that_cannot_be_played_is_one_line(run: Run, home: Path) -> None:
     (home / "x.wav").write_bytes(b"no sound")
     ran = run("demo", "--wav", "x.wav")

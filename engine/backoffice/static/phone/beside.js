@@ -28,7 +28,8 @@ export function beside(setup) {
   let timeline = [];
   let spoken = "";
   let live = false;
-  blank(setup.captions ? "Call somebody: what is said appears here, as the call's record has it." : BLIND);
+  let heardAt = 0;
+  blank(setup.captions ? "Call a business, and say what you would say on the telephone: ask for prices, hours or the way, book something, ask for a person. What is said appears here." : BLIND);
 
   function blank(words) {
     said.replaceChildren(h("p", { class: "quiet" }, words));
@@ -65,7 +66,10 @@ export function beside(setup) {
     floor.dataset.floor = told.call.floor;
     text(floor, FLOORS[told.call.floor] || told.call.floor);
     captioned(told.transcript);
-    paint();
+    if (told.timeline.length) {
+      heardAt = Date.now();
+      paint();
+    } else picture.paint(timeline, reached());
   }
 
   function captioned(transcript) {
@@ -75,7 +79,10 @@ export function beside(setup) {
     keepUp(said, () => said.replaceChildren(talk(transcript)));
   }
 
-  function paint(until = timeline.at(-1)?.at_ms || 0) {
+  // A call goes on between two moments of it.
+  const reached = () => (timeline.length ? timeline.at(-1).at_ms + (live ? Date.now() - heardAt : 0) : 0);
+
+  function paint(until = reached()) {
     picture.paint(timeline, until);
     keepUp(list, () => list.replaceChildren(steps(timeline)));
     paintEvery();
@@ -94,7 +101,10 @@ export function beside(setup) {
     const { tenant, sid } = at;
     for (let tries = 0; tries < KEPT_TRIES && !live; tries++) {
       await new Promise((done) => { window.setTimeout(done, 500 * (tries + 1)); });
-      const kept = await get(`/v1/tenants/${encodeURIComponent(tenant)}/calls/${encodeURIComponent(sid)}`).catch(() => null);
+      const calls = `/v1/tenants/${encodeURIComponent(tenant)}/calls`;
+      const newest = await get(`${calls}?limit=10`).catch(() => ({ items: [] })); // asked for by name it would be an error until it is kept
+      if (!newest.items.some((one) => one.call_sid === sid)) continue;
+      const kept = await get(`${calls}/${encodeURIComponent(sid)}`).catch(() => null);
       if (live || sid !== at.sid) return;
       if (!kept) continue;
       timeline = kept.timeline;

@@ -1,7 +1,7 @@
 // One telephone: whom to call, the call, its keys, and beside it what the call's own record says.
 
 import { post } from "../ops/api.js";
-import { announce, attr, clock, h, show, text } from "../ops/dom.js";
+import { announce, attr, clock, h, phone, show, text } from "../ops/dom.js";
 import { beside } from "./beside.js";
 import { keypad } from "./keypad.js";
 import { openLine } from "./line.js";
@@ -12,24 +12,26 @@ const FLOOR_DB = -60;
 const CALLER = "+15550100199"; // from the range that nobody has
 
 export function telephone(setup) {
-  const whom = h("select", { id: "whom" }, setup.tenants.map((one) => h("option", { value: one.id }, `${one.name} (${one.numbers[0]})`)));
+  const whom = h("select", { id: "whom" }, setup.tenants.map((one) => h("option", { value: one.id }, `${one.name}, ${phone(one.numbers[0])}`)));
   const caller = h("input", { class: "field", value: CALLER, inputMode: "tel", autocomplete: "off", pattern: "\\+[1-9][0-9]{6,14}", required: true });
   const dial = h("button", { class: "button main go", type: "submit" }, "Call");
   const wrong = h("p", { class: "mistake", role: "alert" });
   const form = h("form", { class: "whom", onsubmit: (event) => { event.preventDefault(); begin(); } },
     h("label", { class: "named" }, "Business", whom), h("label", { class: "named" }, "Your number, as they see it", caller), dial);
   const state = h("p", { class: "state", role: "status" });
+  const hint = h("p", { class: "quiet" });
   const timer = h("span", { class: "timer num", "aria-hidden": "true" });
   const mute = h("button", { class: "button", type: "button", "aria-pressed": "false", onclick: () => setMuted(!muted) }, "Mute");
   const hangUp = h("button", { class: "button danger", type: "button", onclick: () => call && call.line.hangUp() }, "Hang up");
   const levels = meters();
   const keys = keypad((digit) => call && call.line.press(digit));
-  const onCall = h("div", { class: "on-call", hidden: true }, levels.node, h("div", { class: "ways" }, mute, hangUp), keys.node);
+  const onCall = h("div", { class: "on-call", hidden: true }, levels.node, h("div", { class: "ways" }, mute, hangUp),
+    h("details", { open: window.innerWidth > 720 }, h("summary", {}, "Keypad"), keys.node));
   const notes = h("ul", { class: "asides" });
   const story = beside(setup);
   show(h("div", { class: "phone" },
     h("section", { class: "panel handset", "aria-labelledby": "phone-title" },
-      h("div", { class: "head" }, h("h1", { id: "phone-title" }, "Phone"), timer), h("div", { class: "body" }, form, wrong, state, onCall, notes)),
+      h("div", { class: "head" }, h("h1", { id: "phone-title" }, "Phone"), timer), h("div", { class: "body" }, form, wrong, state, hint, onCall, notes)),
     story.node));
 
   let call = null; // { line, sound, since, name }
@@ -38,7 +40,7 @@ export function telephone(setup) {
   let left = false;
   if (setup.trouble) refuse(setup.trouble);
   else if (!setup.tenants.length) refuse("No business has a number yet: import one with frontdesk tenant import.");
-  else text(state, "Use headphones if you can: then you can cut in while it speaks.");
+  else text(hint, "Use headphones if you can: then you can cut in while they speak.");
 
   function refuse(why) {
     text(wrong, why);
@@ -50,6 +52,7 @@ export function telephone(setup) {
     busy = dial.disabled = true;
     text(wrong, "");
     notes.replaceChildren();
+    text(hint, "");
     text(state, "Asking for the microphone…");
     let sound = null;
     try {
@@ -88,7 +91,7 @@ export function telephone(setup) {
     else if (told.event === "say") {
       note(`The carrier says: “${told.text}”`);
       speak(told.text, told.language).then(() => call && call.line.said());
-    } else if (told.event === "dial") note(`The carrier would ring ${told.number} now, and connect you.`);
+    } else if (told.event === "dial") note(`The carrier would ring ${phone(told.number)} now, and connect you.`);
     else if (told.event === "note") note(told.says);
   }
 
