@@ -50,7 +50,6 @@ class Seen:
 
     tasks: list[int] = field(default_factory=list)
     heap_kib: list[tuple[float, float]] = field(default_factory=list)  # at which minute, how much
-    told_chars: list[int] = field(default_factory=list)  # of each successor, when it was opened
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ async def _call(
         with watched() as watch:
             clock.autojump_threshold = 0
             async with trio.open_nursery() as beside:
-                beside.start_soon(_look, watch, model, seen)
+                beside.start_soon(_look, watch, seen)
                 if heap:
                     beside.start_soon(_weigh, minutes, seen)
                 report = await world.call([*steps, HangUp()])
@@ -130,12 +129,10 @@ async def _call(
             return _figures(world, report, model, kept, seen, left=len(watch.of_calls()))
 
 
-async def _look(watch: TaskWatch, model: SimGemini, seen: Seen) -> None:
+async def _look(watch: TaskWatch, seen: Seen) -> None:
     while True:
         await trio.sleep(1.0)
         seen.tasks.append(len(watch.of_calls()))
-        for session in model.sessions[len(seen.told_chars) :]:
-            seen.told_chars.append(sum(len(said.text) for said in session.history))
 
 
 async def _weigh(minutes: float, seen: Seen) -> None:
@@ -173,7 +170,7 @@ def _figures(world: World, report: PhoneReport, model: SimGemini, kept: Kept, se
         uncompressed=sum("contextWindowCompression" not in setup.raw for setup in setups),
         told_of_it=sum(moment["kind"] == "script" for moment in timeline),
         slowest_answer_ms=round(max(report.responses, default=0.0)),
-        told_chars=max(seen.told_chars, default=0),
+        told_chars=max((session.seeded_chars for session in model.sessions), default=0),
         tasks_first_quarter=max(seen.tasks[:quarter]),
         tasks_last_quarter=max(seen.tasks[-quarter:]),
         heap_kib=round(seen.heap_kib[-1][1] if seen.heap_kib else 0.0, 1),

@@ -26,6 +26,7 @@ class SessionRecord:
     tool_calls: list[str] = field(default_factory=list)
     tool_answers: list[ToolAnswer] = field(default_factory=list)
     history: list[Said] = field(default_factory=list)
+    seeded_chars: int = 0  # of the history, what the client told it at the beginning
     late_answers: int = 0
     audio_outside: int = 0
     text_outside: int = 0

@@ -193,6 +193,7 @@ class Reader:
     async def _take_content(self, content: ContentIn, *, seeding: bool) -> None:
         if seeding:
             self._stage.record.history.extend(content.turns)
+            self._stage.record.seeded_chars += sum(len(said.text) for said in content.turns)
             self._stage.note("seeded", f"{len(content.turns)} turns")
             return
         await self._interrupt()

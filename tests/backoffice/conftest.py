@@ -41,12 +41,14 @@ def settings_for(url: str, data_dir: Path, **given: Any) -> Settings:
     )
 
 
-@pytest.fixture(scope="session", autouse=True)
+_loaded = cache(MiniLm.load)
+
+
+@pytest.fixture(scope="module", autouse=True)
 def _one_model() -> Iterator[None]:
-    """The embedder's weights are read once for all tests."""
-    once = cache(MiniLm.load)
+    """The embedder's weights are read once for all of these tests; other rooms' tests load them as ever."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(MiniLm, "load", once)
+        patch.setattr(MiniLm, "load", _loaded)
         yield
 
 

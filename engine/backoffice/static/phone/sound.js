@@ -11,7 +11,7 @@ export async function openSound({ onFrame, onMark, onLevel }) {
   if (!navigator.mediaDevices?.getUserMedia || !window.AudioWorkletNode) {
     throw new Error(window.isSecureContext
       ? "This browser has no microphone for pages. A recent Firefox, Chrome, Edge or Safari has."
-      : `A browser lends its microphone to https pages and to this machine's own only: open this page over https, or as http://127.0.0.1:${location.port || 80}/phone.`);
+      : `A browser lends its microphone to https pages and to this machine's own only: open this page over https, or on the machine itself as 127.0.0.1:${location.port || 80}/phone.`);
   }
   const context = new AudioContext({ latencyHint: "interactive" });
   let stream;
