@@ -4,11 +4,14 @@ The page is static; all it shows comes from ``/v1`` with the session's cookie, a
 events, which are ``/v1/live`` told as it changes. Nothing is fetched from elsewhere, and the policy says so.
 """
 
+from collections.abc import Mapping
+from functools import cache
+from mimetypes import guess_type
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
-from quart import Blueprint, Response, redirect, request, send_from_directory
+from quart import Blueprint, Response, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from engine.backoffice import sessions
@@ -21,7 +24,6 @@ from engine.backoffice.rate import Buckets
 
 FOLDER = Path(__file__).parent / "static"
 LOGINS_PER_MINUTE = 30  # from one address
-CACHED_S = 300
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "media-src 'self' blob:; font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -51,11 +53,11 @@ def blueprint(office: Office) -> Blueprint:
 
     @pages.get("/ops")
     async def page() -> Response:
-        return await _file("ops.html")
+        return await page_file("ops.html")
 
     @pages.get("/static/<path:name>")
     async def file(name: str) -> Response:
-        return await _file(name)
+        return await page_file(name)
 
     @pages.post("/ops/login")
     async def login() -> Response:
@@ -98,9 +100,25 @@ def blueprint(office: Office) -> Blueprint:
     return pages
 
 
-async def _file(name: str) -> Response:
-    response = await send_from_directory(FOLDER, name, cache_timeout=CACHED_S)
+@cache
+def _files() -> Mapping[str, tuple[bytes, str]]:
+    """Their bytes and types by name. Read once: a browser that goes away in mid-file leaves no open one behind."""
+    return {
+        path.relative_to(FOLDER).as_posix(): (path.read_bytes(), guess_type(path.name)[0] or "application/octet-stream")
+        for path in FOLDER.rglob("*")
+        if path.is_file()
+    }
+
+
+async def page_file(name: str) -> Response:
+    """A file of the pages, with their headers; ``Problem`` 404 where there is none of that name."""
+    if name not in _files():
+        raise Problem(404, "no such file")
+    data, content_type = _files()[name]
+    response = Response(data, content_type=content_type)
     response.headers.update(HEADERS)
+    await response.add_etag()
+    await response.make_conditional(request)
     return response
 
 

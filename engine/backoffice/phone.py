@@ -9,13 +9,13 @@ from typing import Annotated, Any
 
 import trio
 from pydantic import Field
-from quart import Blueprint, Response, g, request, send_from_directory, websocket
+from quart import Blueprint, Response, g, request, websocket
 
 from engine.backoffice import phone_wire, sessions
 from engine.backoffice.access import TenantKey, Who, audit_as, who_asks
 from engine.backoffice.endpoint import Body
 from engine.backoffice.office import Office
-from engine.backoffice.ops import CACHED_S, FOLDER, HEADERS, LOGINS_PER_MINUTE
+from engine.backoffice.ops import LOGINS_PER_MINUTE, page_file
 from engine.backoffice.phone_call import PhoneCall
 from engine.backoffice.phone_desk import PhoneDesk
 from engine.backoffice.phone_pass import Passes
@@ -48,11 +48,11 @@ def blueprint(office: Office) -> Blueprint:
 
     @pages.get("/phone")
     async def page() -> Response:
-        return await _file("phone.html")
+        return await page_file("phone.html")
 
     @pages.get("/phone/enter")
     async def enter() -> Response:
-        return await _file("enter.html")
+        return await page_file("enter.html")
 
     @pages.post("/phone/login")
     async def login() -> Response:
@@ -145,9 +145,3 @@ async def _caller(office: Office) -> Who:
     if not who.may("calls"):
         raise Problem(403, "this key has not the scope 'calls'", kind="scope")
     return who
-
-
-async def _file(name: str) -> Response:
-    response = await send_from_directory(FOLDER, name, cache_timeout=CACHED_S)
-    response.headers.update(HEADERS)
-    return response
