@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from engine.errors import ConfigurationError
 from engine.loadtest.plan import Plan, Target
-from engine.loadtest.processes import ONE_THREAD, family, module, pin
+from engine.loadtest.processes import ONE_THREAD, database_of, family, module, pin
 from engine.loadtest.wire import PeersUp
 from engine.sim.serving import environment, free_ports
 from engine.sim.world import ACCOUNT_SID, API_KEY, AUTH_TOKEN
@@ -101,7 +101,7 @@ async def start_gateway(
             pin([psutil.Process(process.pid)], options.server_cores)
             health = tuple(f"http://127.0.0.1:{one}/health" for one in ops) or (f"{url}/health",)
             await _wait_ready(process, health, log_path)
-            server, database = family(process.pid)
+            server, database = family(process.pid), database_of(data_dir)
             pin(database, options.other_cores)
             called = str(document.numbers[0])
             target = Target(url=url, account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN, called=called)

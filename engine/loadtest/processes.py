@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from subprocess import PIPE
 
 import psutil
@@ -39,15 +40,23 @@ class Usage:
         return cls(cpu_s, rss / 2**20, threads, descriptors)
 
 
-def family(pid: int) -> tuple[list[psutil.Process], list[psutil.Process]]:
-    """A gateway's processes: itself and its workers; and its database's, which it is not charged with."""
+def family(pid: int) -> list[psutil.Process]:
+    """A gateway's processes: itself and its workers."""
     try:
         first = psutil.Process(pid)
-        everybody = [first, *first.children(recursive=True)]
-        database = [one for one in everybody if one.name().startswith("postgres")]
+        return [first, *(one for one in first.children(recursive=True) if not one.name().startswith("postgres"))]
     except psutil.NoSuchProcess:
-        return [], []
-    return [one for one in everybody if one not in database], database
+        return []
+
+
+def database_of(data_dir: Path) -> list[psutil.Process]:
+    """The embedded database's processes, none where there is none: it is nobody's child, but says who it is."""
+    try:
+        lock = next(data_dir.glob("postgres/*/postmaster.pid"))
+        first = psutil.Process(int(lock.read_text().split()[0]))
+        return [first, *first.children(recursive=True)]
+    except (StopIteration, OSError, ValueError, IndexError, psutil.NoSuchProcess):
+        return []
 
 
 def pin(processes: Sequence[psutil.Process], cores: Sequence[int]) -> None:
