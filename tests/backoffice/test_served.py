@@ -1,5 +1,6 @@
 """The application over a socket: refusals that come before the body, and the pages of its documentation."""
 
+import gc
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
@@ -71,12 +72,15 @@ ERRORS: list[tuple[str, str, dict[str, Any], int]] = [
 ]
 
 
+# Where an answer comes before all of the body is out, httpx lets go of the body in the middle: its affair, not ours.
+@pytest.mark.filterwarnings("ignore:Async generator 'httpx._content.ByteStream:ResourceWarning")
 async def test_every_error_is_a_problem(client: httpx.AsyncClient) -> None:
     for method, path, given, status in ERRORS:
         headers = {**BEARER, **given.get("headers", {})}
         response = await client.request(method, path, **{**given, "headers": headers})
         assert (response.status_code, response.headers["content-type"]) == (status, "application/problem+json"), path
         assert response.json()["status"] == status
+    gc.collect()  # while that is still this test's
 
 
 async def test_the_documentation_comes_from_here_alone(client: httpx.AsyncClient) -> None:
