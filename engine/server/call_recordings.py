@@ -5,7 +5,6 @@ process lives. One that is not listed when the process ends stays as a file, unt
 """
 
 import itertools
-import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -27,6 +26,7 @@ from engine.tenants.tenant import Tenant
 PAUSES_S = (0.5, 2.0, 10.0, 30.0)
 LAST_CHUNKS_S = 5.0
 LAST_ROWS_S = 2.0
+ROWS_QUEUED = 5_000  # an hour of a full worker's calls while the database is away
 NO_KEY = "calls are to be recorded, and there is no FRONTDESK_SECRET_KEY to seal them with: set one, and keep it"
 
 log = get_logger("server.call_recordings")
@@ -49,18 +49,28 @@ async def open_recordings(
     if settings.secret_key is None:
         yield Recordings(None, metrics, wall_clock)
         return
-    written, rows = trio.open_memory_channel[Recording](math.inf)  # a row for a call's line: nothing beside its end
+    written, rows = trio.open_memory_channel[Recording](ROWS_QUEUED)
+
+    def list_soon(row: Recording) -> None:
+        if database is None:
+            return
+        try:
+            written.send_nowait(row)
+        except trio.WouldBlock:
+            metrics.dropped_messages.labels("recordings").inc()
+            log.error("a recording stays a file that is listed nowhere: too many wait", call_sid=row.call_sid)
+
     token = trio.lowlevel.current_trio_token()
     writer = RecordingWriter(
         RecordingFiles(settings.data_dir),
         settings.secret_key.get_secret_value().encode(),
-        on_done=lambda row: token.run_sync_soon(written.send_nowait, row),
+        on_done=lambda row: token.run_sync_soon(list_soon, row),
         on_fate=lambda fate: metrics.recordings.labels(fate).inc(),
     )
     writer.start()
     async with trio.open_nursery() as nursery:
         if database is not None:
-            nursery.start_soon(_list, rows, PostgresRecordings(database))
+            nursery.start_soon(_list, rows, PostgresRecordings(database), metrics.crashes.labels("recordings").inc)
         try:
             yield Recordings(writer, metrics, wall_clock)
         finally:
@@ -71,7 +81,9 @@ async def open_recordings(
             nursery.cancel_scope.deadline = trio.current_time() + LAST_ROWS_S
 
 
-async def _list(rows: trio.MemoryReceiveChannel[Recording], recordings: PostgresRecordings) -> None:
+async def _list(
+    rows: trio.MemoryReceiveChannel[Recording], recordings: PostgresRecordings, crashed: Callable[[], None]
+) -> None:
     async for row in rows:
         for attempt in itertools.count():
             try:
@@ -81,6 +93,7 @@ async def _list(rows: trio.MemoryReceiveChannel[Recording], recordings: Postgres
                 await trio.sleep(PAUSES_S[min(attempt, len(PAUSES_S) - 1)])
             except Exception:
                 # One row of an unforeseen shape must not keep all others out.
+                crashed()
                 log.exception("a recording was not listed", call_sid=row.call_sid)
                 break
             else:
