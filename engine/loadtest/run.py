@@ -42,7 +42,7 @@ from engine.sim.world import ACCOUNT_SID, AUTH_TOKEN
 
 GRACE_S = 90.0  # for generators to start and for the last calls to end, beside the plan's own time
 ORDERS_QUEUED = 4096  # of the carrier's REST interface, to one process: each call is asked about a few times at most
-SETTLE_S = 3.0  # after the ramp, before what a call costs is measured
+SETTLE_S = 3.0  # after the ramp, before what a call costs is measured, and before its end; of short runs a fifth
 
 AS_SHIPPED = Options()
 
@@ -173,9 +173,10 @@ async def _drive(
                     part = CallersPart(plan, target, index, str(data_dir / "voice"))
                     generators.start_soon(_generate, part, options.other_cores, callers, rest, seen)
                 if ours is not None:
-                    await trio.sleep(plan.ramp_s + SETTLE_S)
+                    settle_s = min(SETTLE_S, plan.duration_s / 5)
+                    await trio.sleep(plan.ramp_s + settle_s)
                     watch.begin_steady()
-                    await trio.sleep(max(1.0, plan.duration_s - 2 * SETTLE_S))
+                    await trio.sleep(plan.duration_s - 2 * settle_s)
                     watch.end_steady()
         everything.cancel_scope.cancel()
     if patience.cancelled_caught:

@@ -6,7 +6,10 @@ it asks once more with the *final* text. So at most moments one search is worth 
 * a speculative search ends as soon as another query comes that says something else, or belongs to a later turn;
 * a final search is never given up: each final query gets exactly one outcome, unless this actor is cancelled;
 * what a speculative search found is kept for its turn: where the final text says the same, the answer is there at
-  once; where that search is still running, it becomes the final one.
+  once; where that search is still running, it becomes the final one;
+* a search that heeds no end (a driver that hangs, one that computes) goes on to cost the process something. Another
+  one begins with each turn, so a call has a few at work and no more (later ones wait for these, within their own
+  time), or it would slow its neighbours down more with every question.
 """
 
 from contextlib import suppress
@@ -21,6 +24,7 @@ from engine.retrieval.search import Search
 from engine.retrieval.words import plain
 
 SEARCH_S = 3.0  # well above any turn's budget: a search that takes longer is of no use to anybody
+AT_ONCE = 3  # searches of one call at work: two that are ending, and the one that is wanted
 KEPT_PER_TURN = 16  # partial texts of one turn whose results are kept; the oldest goes
 
 _log = get_logger("retrieval")
@@ -45,6 +49,7 @@ class _Desk:
     turn_id: int = -1
     speculative: _Running | None = None
     kept: dict[str, Notes | NothingFound] = field(default_factory=dict)
+    at_once: trio.Semaphore = field(default_factory=lambda: trio.Semaphore(AT_ONCE))
 
     async def take(self, query: Query, nursery: trio.Nursery) -> None:
         """Decide what this query needs: an answer at once, a search, or nothing."""
@@ -89,7 +94,8 @@ class _Desk:
         with running.scope:
             try:
                 with trio.fail_after(SEARCH_S):
-                    found = await self.search.search(self.tenant_id, running.query.text, limit=self.limit)
+                    async with self.at_once:
+                        found = await self.search.search(self.tenant_id, running.query.text, limit=self.limit)
             except (RemoteError, OSError, trio.TooSlowError) as error:
                 # Only peers that fail; anything else is a bug, which ends this actor and is for the supervisor.
                 _log.warning("search failed", error=repr(error), final=running.query.final)

@@ -11,7 +11,7 @@ from trio.testing import MockClock
 
 from engine.errors import MisuseError, RemoteError
 from engine.messages import FloorEvent, Notes, NothingFound, Passage, Query, Skipped
-from engine.retrieval.retriever import KEPT_PER_TURN, SEARCH_S, run_retriever
+from engine.retrieval.retriever import AT_ONCE, KEPT_PER_TURN, SEARCH_S, run_retriever
 
 
 @dataclass
@@ -23,11 +23,13 @@ class FakeSearch:
     owner: str | None = None
     asked: list[str] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
+    heeds_nothing: bool = False
 
     async def search(self, tenant_id: str, text: str, *, limit: int) -> list[Passage]:
         self.asked.append(text)
         try:
-            await trio.sleep(self.search_s)
+            with trio.CancelScope(shield=self.heeds_nothing):
+                await trio.sleep(self.search_s)
         except trio.Cancelled:
             self.cancelled.append(text)
             raise
@@ -241,6 +243,22 @@ async def test_a_search_that_never_ends_is_given_up_for_the_turn(autojump_clock:
         began = trio.current_time()
         assert await room.hear() == Skipped(1, "retriever failed")
         assert trio.current_time() - began == pytest.approx(SEARCH_S)
+
+
+async def test_searches_that_heed_no_end_are_few_and_when_they_have_ended_others_begin(
+    autojump_clock: MockClock,
+) -> None:
+    async with a_room(FakeSearch(search_s=60.0, heeds_nothing=True)) as room:
+        for turn in range(AT_ONCE + 2):
+            await room.ask(turn, f"question {turn}", final=True)
+            await trio.sleep(SEARCH_S + 1)
+        assert len(room.search.asked) == AT_ONCE
+        assert [await room.hear() for _ in range(2)] == [Skipped(turn, "retriever failed") for turn in (3, 4)]
+        await trio.sleep(60.0)
+        room.search.search_s = 0.1
+        await room.ask(9, "and now", final=True)
+        told = [await room.hear() for _ in range(AT_ONCE + 1)]
+        assert [event.turn_id for event in told if isinstance(event, Notes)] == [0, 1, 2, 9], "late, but told"
 
 
 async def test_a_final_query_without_words_is_skipped(autojump_clock: MockClock) -> None:
