@@ -22,6 +22,7 @@ TIMELINE_KEPT = 2000  # entries; a long call keeps its newest
 GENERATIONS_KEPT = 200  # utterances that something may still be learned about: far more than can be on their way
 LONGEST_TEXT = 20_000  # characters of one utterance: twenty minutes of speech
 HISTORY_CHARS = 30_000  # some 8,000 tokens: less than half of what a session holds before it forgets by itself
+ADDED_CHARS = 100  # of these, for what a provider says before them: that the agent spoke first
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,13 +206,13 @@ class CallRecord:
             but_turn: what the caller said in this turn is left out.
         """
         items: list[HistoryItem] = []
-        room = HISTORY_CHARS
+        room = HISTORY_CHARS - ADDED_CHARS
         for utterance in reversed(self.utterances):
             text = utterance.heard
             is_left_out = utterance.role == "caller" and utterance.turn_id == but_turn
             if not text or utterance.role not in {"caller", "agent"} or is_left_out:
                 continue
-            room -= len(text)
+            room -= len(text) + 1  # neighbours of one role are joined
             if room < 0:
                 break
             items.append(HistoryItem("caller" if utterance.role == "caller" else "agent", text))
