@@ -40,7 +40,7 @@ from engine.store.embedded import EmbeddedServer
 from engine.store.follow_ups import FollowUp
 from engine.store.interface import CallEnd
 from engine.store.pghome import DATABASE, find_home
-from engine.store.spool import SpooledStore
+from engine.store.spool import SpooledStore, SpoolStatistics
 from engine.tenants.tenant import Quotas
 from engine.voice.cache import VoiceCache
 
@@ -132,7 +132,8 @@ class Stage:
         ends: list[CallEnd] = []
         tasks: list[FollowUp] = []
         with trio.move_on_after(KEPT_S):
-            while not call_sids <= {end.call_sid for end in ends} or store.statistics().waiting:
+            # Other records than these two may come to the database after them.
+            while not call_sids <= {end.call_sid for end in ends} or not _is_at_rest(store.statistics()):
                 await trio.sleep(0.1)
                 with suppress(StoreUnavailable):  # it is only just coming back
                     ends, tasks = await store.calls(BUSY.id), await store.follow_ups(BUSY.id)
@@ -149,6 +150,10 @@ class Stage:
         if lost := spooled.held + spooled.turned_away + spooled.set_aside:
             found.append(f"{lost} records held, turned away or set aside")
         return tuple(found)
+
+
+def _is_at_rest(spool: SpoolStatistics) -> bool:
+    return not spool.waiting and not spool.held
 
 
 @asynccontextmanager
