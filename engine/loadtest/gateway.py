@@ -102,7 +102,7 @@ async def start_gateway(
             health = tuple(f"http://127.0.0.1:{one}/health" for one in ops) or (f"{url}/health",)
             await _wait_ready(process, health, log_path)
             server, database = family(process.pid), database_of(data_dir)
-            pin(database, options.other_cores)
+            pin([one for first in database for one in (first, *first.children())], options.other_cores)
             called = str(document.numbers[0])
             target = Target(url=url, account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN, called=called)
             yield Started(target, health, server, database)

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from subprocess import PIPE
 
@@ -39,6 +39,19 @@ class Usage:
                 descriptors += process.num_fds() if hasattr(process, "num_fds") else 0
         return cls(cpu_s, rss / 2**20, threads, descriptors)
 
+    @classmethod
+    def of_families(cls, firsts: Sequence[psutil.Process]) -> "Usage":
+        """Of these, of all that descend from them now, and the CPU of those that did and have ended."""
+        living = [*firsts]
+        ended_s = 0.0
+        for first in firsts:
+            with suppress(psutil.NoSuchProcess):
+                living += first.children(recursive=True)
+                times = first.cpu_times()
+                ended_s += times.children_user + times.children_system
+        used = cls.of(living)
+        return replace(used, cpu_s=used.cpu_s + ended_s)
+
 
 def family(pid: int) -> list[psutil.Process]:
     """A gateway's processes: itself and its workers."""
@@ -50,11 +63,10 @@ def family(pid: int) -> list[psutil.Process]:
 
 
 def database_of(data_dir: Path) -> list[psutil.Process]:
-    """The embedded database's processes, none where there is none: it is nobody's child, but says who it is."""
+    """The embedded database's first process, none where there is none: it is nobody's child, but says who it is."""
     try:
         lock = next(data_dir.glob("postgres/*/postmaster.pid"))
-        first = psutil.Process(int(lock.read_text().split()[0]))
-        return [first, *first.children(recursive=True)]
+        return [psutil.Process(int(lock.read_text().split()[0]))]
     except (StopIteration, OSError, ValueError, IndexError, psutil.NoSuchProcess):
         return []
 

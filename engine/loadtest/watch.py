@@ -17,7 +17,11 @@ FIRST_CALLS = 5
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """Whom to look at; ``callers`` fills as they start, ``elsewhere`` are the cores of all but the gateway."""
+    """Whom to look at; ``callers`` fills as they start, ``elsewhere`` are the cores of all but the gateway.
+
+    Attributes:
+        database: the first process of each; what descends from them is theirs.
+    """
 
     health_urls: Sequence[str] = ()
     server: Sequence[psutil.Process] = ()
@@ -124,7 +128,7 @@ class Watch:
         return _Used(
             trio.current_time(),
             Usage.of(watched.server),
-            Usage.of(watched.database),
+            Usage.of_families(watched.database),  # it has a process for each connection, and they come and go
             [Usage.of([one]) for one in watched.callers],
             Usage.of(watched.peers),
             _busy(watched.elsewhere),
