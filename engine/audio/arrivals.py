@@ -21,8 +21,12 @@ class Arrivals:
 
     def came(self, frames: int, now: float) -> None:
         """So many frames have come by now; also asked for with none."""
-        on_time = self._next_at + frames * (FRAME_S + FORGOTTEN_S)
-        self._next_at = min(now + FRAME_S, max(now - OWED_MOST_S, on_time))
+        next_at = self._next_at + frames * (FRAME_S + FORGOTTEN_S)
+        if next_at > now + FRAME_S:
+            next_at = now + FRAME_S
+        elif next_at < now - OWED_MOST_S:
+            next_at = now - OWED_MOST_S
+        self._next_at = next_at
 
     def shortly_before(self, frame: int) -> float:
         """Half a frame before the next (1), the one after it (2), and so on, can come: they come not to the ms."""

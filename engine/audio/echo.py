@@ -16,13 +16,12 @@ Nothing here runs while nobody speaks: the levels of what was played are worked 
 """
 
 from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 from engine.audio.g711 import FRAME_BYTES, FRAME_MS, SAMPLE_RATE_HZ, decode
-from engine.audio.vad import FAINTEST_SPEECH_DBFS, SILENT_DBFS
+from engine.audio.vad import FAINTEST_SPEECH_DBFS, SILENT_DBFS, levels_dbfs
 
 LEAST_LOSS_DB: Final = 10.0
 MOST_LOSS_DB: Final = 60.0
@@ -36,27 +35,21 @@ _PROVING_BLOCKS: Final = 5  # of 20 ms of loud sound that must have come back by
 _MARGIN_DB: Final = 3.0
 _UP_DB: Final = 0.01  # per frame that looks like an echo
 _DOWN_DB: Final = 0.2  # per frame that does not
-_FULL_SCALE_POWER: Final = FRAME_BYTES * 32768.0**2
-_LEAST_POWER: Final = 10 ** (SILENT_DBFS / 10)
 
 
 @dataclass(slots=True)
 class _Piece:
-    """Audio that plays from ``at`` on; ``levels`` of its 20 ms blocks and their maximum, once somebody asked."""
+    """Audio that plays from ``at`` on; ``levels`` of its whole 20 ms blocks and their maximum, once somebody asked."""
 
     at: float
     until: float
     mulaw: bytes
-    levels: list[float] = field(default_factory=list)
+    levels: Sequence[float] = ()
     loudest: float | None = None
 
-    def blocks(self) -> list[float]:
-        if not self.levels and len(self.mulaw) >= FRAME_BYTES:
-            whole = len(self.mulaw) // FRAME_BYTES * FRAME_BYTES
-            blocks = decode(self.mulaw[:whole]).astype(np.float32).reshape(-1, FRAME_BYTES)
-            power = np.einsum("ij,ij->i", blocks, blocks) / _FULL_SCALE_POWER
-            self.levels = (10.0 * np.log10(np.maximum(power, _LEAST_POWER))).tolist()
-        return self.levels
+    @property
+    def blocks(self) -> int:
+        return len(self.mulaw) // FRAME_BYTES
 
 
 class PlayedSound:
@@ -87,24 +80,30 @@ class PlayedSound:
 
     def loudest(self, since: float, until: float) -> float:
         """The loudest block of the pieces that sounded, at least in part, between these instants, in dBFS."""
-        loudest = SILENT_DBFS
-        for piece in self._pieces:
-            if piece.until > since and piece.at < until:
-                if piece.loudest is None:
-                    piece.loudest = max(piece.blocks(), default=SILENT_DBFS)
-                loudest = max(loudest, piece.loudest)
-        return loudest
+        loudest = [piece.loudest for piece in self._sounding(since, until) if piece.loudest is not None]
+        return max(loudest, default=SILENT_DBFS)
 
     def levels(self, since: float, until: float) -> list[float]:
         """Levels in dBFS of the 20 ms blocks that sounded, at least in part, between these instants, in order."""
         block_s = FRAME_MS / 1000
         found: list[float] = []
-        for piece in self._pieces:
-            if piece.until > since and piece.at < until:
-                blocks = piece.blocks()
-                first = max(0, int((since - piece.at) / block_s))
-                found += blocks[first : max(0, int((until - piece.at) / block_s) + 1)]
+        for piece in self._sounding(since, until):
+            first = max(0, int((since - piece.at) / block_s))
+            found += piece.levels[first : max(0, int((until - piece.at) / block_s) + 1)]
         return found
+
+    def _sounding(self, since: float, until: float) -> list[_Piece]:
+        """The pieces that sounded between these instants; their levels are worked out, those of all of them at once."""
+        pieces = [piece for piece in self._pieces if piece.until > since and piece.at < until]
+        unknown = [piece for piece in pieces if piece.loudest is None]
+        if unknown:
+            levels = levels_dbfs(decode(b"".join([piece.mulaw[: piece.blocks * FRAME_BYTES] for piece in unknown])))
+            begin = 0
+            for piece in unknown:
+                piece.levels = levels[begin : begin + piece.blocks]
+                piece.loudest = max(piece.levels, default=SILENT_DBFS)
+                begin += piece.blocks
+        return pieces
 
 
 class EchoGuard:

@@ -43,6 +43,9 @@ class Placement(StrEnum):
     RESYNCED = "resynced"
 
 
+_PLACED: Final = Placement.PLACED
+
+
 @dataclass(frozen=True, slots=True)
 class JitterStatistics:
     """What a jitter buffer has done.
@@ -100,18 +103,18 @@ class JitterBuffer:
         if self._offset is None:
             self._offset = -place
         ahead = place + self._offset - self._end
-        if -FRAME_BYTES < ahead < FRAME_BYTES:
-            self._append(payload)
-            return Placement.PLACED
-        if ahead > 0:
-            return self._leap(payload, ahead)
-        if self._padded_from is not None and self._end + ahead > self._padded_from - FRAME_BYTES:
-            self._late += 1
-            self._late_bytes -= ahead
-            self._move(ahead)
-            self._append(payload)
-            return Placement.LATE
-        return self._resync(payload, ahead)
+        placement = _PLACED if -FRAME_BYTES < ahead < FRAME_BYTES else self._displaced(ahead)
+        self._placed += 1
+        self._end += len(payload)
+        self._padded_from = None
+        frames = self._frames
+        if len(payload) == FRAME_BYTES and not self._tail:  # nearly always
+            frames.append(payload)
+        else:
+            self._rechunk(payload)
+        if len(frames) > self._peak:
+            self._peak = len(frames)
+        return placement
 
     def pop(self, now: float) -> bytes | None:
         """The next 20 ms (160 bytes), or None if there is nothing to hand out yet."""
@@ -153,40 +156,25 @@ class JitterBuffer:
             peak=self._peak * FRAME_MS,
         )
 
-    def _append(self, payload: bytes) -> None:
-        self._placed += 1
-        self._end += len(payload)
-        self._padded_from = None
-        if len(payload) == FRAME_BYTES and not self._tail:  # nearly always
-            self._frames.append(payload)
-        else:
-            self._rechunk(payload)
-        if len(self._frames) > self._peak:
-            self._peak = len(self._frames)
+    def _displaced(self, ahead: int) -> Placement:
+        """Make the end of what is there the place of a packet that belongs so far ahead of it."""
+        if 0 < ahead <= self._hole_cap:
+            self._holes += 1
+            self._padded_bytes += ahead
+            self._end += ahead
+            self._rechunk(b"\xff" * ahead)
+            return Placement.FILLED
+        assert self._offset is not None
+        self._offset -= ahead
+        if ahead < 0 and self._padded_from is not None and self._end + ahead > self._padded_from - FRAME_BYTES:
+            self._late += 1
+            self._late_bytes -= ahead
+            return Placement.LATE
+        self._resyncs += 1
+        return Placement.RESYNCED
 
     def _rechunk(self, payload: bytes) -> None:
         joined = self._tail + payload
         whole = len(joined) - len(joined) % FRAME_BYTES
         self._frames.extend(joined[start : start + FRAME_BYTES] for start in range(0, whole, FRAME_BYTES))
         self._tail = joined[whole:]
-
-    def _leap(self, payload: bytes, hole: int) -> Placement:
-        if hole > self._hole_cap:
-            return self._resync(payload, hole)
-        self._holes += 1
-        self._padded_bytes += hole
-        self._end += hole
-        self._rechunk(b"\xff" * hole)
-        self._append(payload)
-        return Placement.FILLED
-
-    def _resync(self, payload: bytes, ahead: int) -> Placement:
-        self._resyncs += 1
-        self._move(ahead)
-        self._append(payload)
-        return Placement.RESYNCED
-
-    def _move(self, ahead: int) -> None:
-        """A packet so far ahead belongs at the end of what is there."""
-        assert self._offset is not None
-        self._offset -= ahead

@@ -47,11 +47,18 @@ class WindowBuilder:
         """Whether frames go into windows now."""
         return self._open
 
+    @property
+    def missing(self) -> int:
+        """Bytes until the next window is whole; that of a whole one where it is closed."""
+        return self._window - len(self._held) if self._open else self._window
+
     def push(self, frame: bytes) -> bytes | None:
         """Add mu-law; when open, the window that this completes, else None."""
         if len(frame) > self._window:
             raise MisuseError(f"a frame of {len(frame)} bytes is longer than a window of {self._window}")
         held = self._held
+        if len(frame) == self._window and self._open and not held:
+            return frame
         held += frame
         if self._open:
             return self._cut(self._window) if len(held) >= self._window else None

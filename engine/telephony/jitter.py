@@ -25,7 +25,7 @@ from engine.audio.echo import EchoGuard
 from engine.audio.g711 import FRAME_BYTES, FRAME_MS
 from engine.audio.jitter_buffer import JitterBuffer, JitterStatistics
 from engine.audio.speech import Dismissal, Endpoint, Lull, Onset, SpeechDetector, SpeechEvent, Suspicion
-from engine.audio.vad import SILENT_DBFS, Vad, is_faint, level_dbfs
+from engine.audio.vad import FAINTEST_SPEECH_DBFS, SILENT_DBFS, Vad, is_faint, levels_dbfs
 from engine.audio.windows import WindowBuilder
 from engine.messages import (
     CallerAudio,
@@ -41,7 +41,8 @@ from engine.metrics import Metrics
 from engine.telephony.line import MediaLine
 
 TURN_WINDOWS = 300  # the longest turn, half a minute, in windows of 100 ms
-FRAMES_TOGETHER = 3  # are read at once where none of them can make an event: 60 ms, shorter than a usual window
+FRAMES_TOGETHER = 5  # at most are read at once, where none but the last can make an event or a window whole: 100 ms
+FRAMES_OVER_AGENT = 3  # while the agent sounds: keys, and marks that tell what was heard, come among the frames
 BEFORE_ONSET_MS = 200  # the model hears so much before the first loud frame: a word's soft beginning
 
 
@@ -87,12 +88,15 @@ class CallerAudioGate:
         self._turn_id = 0
         self._uplink: trio.MemorySendChannel[Uplink] | None = None
         self._buffer = JitterBuffer()
+        self.insert = self._buffer.insert
+        """For the line: a media message came. The buffer's own, as it is called for every frame."""
         self._vad = vad
         self._detector = detector
         self._windows = windows
         self._arrivals = Arrivals()
         self._together = max(1, min(FRAMES_TOGETHER, windows.window_ms // FRAME_MS))
         self._agent_sounding = agent_sounding
+        self._ahead = 1
         self._metrics = metrics
         # What went up of the turn, until it is answered: a successor may need it. The script's hold may be longer.
         self._turn: deque[bytes] = deque(maxlen=TURN_WINDOWS)
@@ -142,25 +146,22 @@ class CallerAudioGate:
 
     # --- for the line ------------------------------------------------------------------------------------------
 
-    def insert(self, timestamp_ms: int, payload: bytes, now: float) -> None:
-        """A media message came."""
-        self._buffer.insert(timestamp_ms, payload, now)
-
     def pump(self, now: float) -> float:
         """Run every frame that is there (or overdue) through detector and windows; when the next can make an event.
 
         Until then nothing is gained by looking at frames one by one: the line may read several at a time.
         """
         frames = self._buffer.take(now)
-        most = min(self._together, self._detector.frames_ahead)
+        awaited = self._ahead
         begin = 0
         while begin < len(frames):
+            end = begin + self._ahead
             # Together only where none but the last can make an event: what comes of it concerns all before it.
-            self._hear(frames[begin : begin + most], max(0, len(frames) - begin - most), now)
-            begin += most
-            most = min(self._together, self._detector.frames_ahead)
+            self._hear(frames[begin:end], len(frames) - begin - 1, awaited - 1, now)
+            self._ahead = self._frames_ahead()
+            begin = end
         self._arrivals.came(len(frames), now)
-        return self._arrivals.shortly_before(most)
+        return self._arrivals.shortly_before(self._ahead)
 
     def statistics(self) -> JitterStatistics:
         """The jitter buffer's counts."""
@@ -175,14 +176,19 @@ class CallerAudioGate:
         since_ms = (self._detector.frames - began) * FRAME_MS + BEFORE_ONSET_MS
         return since_ms if since_ms <= self._windows.keep_ms else 0
 
-    def _hear(self, frames: list[bytes], newer: int, now: float) -> None:
-        """Run some frames through; ``newer`` ones came after them and before now."""
+    def _frames_ahead(self) -> int:
+        """How many frames may be looked at together, for nothing can come of any but the last."""
+        to_window = -(-self._windows.missing // FRAME_BYTES)
+        ahead = min(self._together, self._detector.frames_ahead, to_window)
+        return FRAMES_OVER_AGENT if ahead > FRAMES_OVER_AGENT and self._agent_sounding() else ahead
+
+    def _hear(self, frames: list[bytes], newer: int, awaited: int, now: float) -> None:
+        """Run some frames through; ``newer`` ones came after the first and before now, of them ``awaited`` on time."""
         joined = b"".join(frames)
-        change = (
-            self._detector.push_quiet(len(frames), now)
-            if is_faint(joined)
-            else self._judge(joined, newer + len(frames) - 1, now)
-        )
+        if is_faint(joined):
+            change: SpeechEvent | None = self._detector.push_quiet(len(frames), now)
+        else:
+            change = self._judge(joined, newer, awaited, now)
         if self.tap is not None:
             self.tap(joined, now)
         window = self._windows.push(joined)
@@ -191,33 +197,30 @@ class CallerAudioGate:
         if change is not None:
             self._changed(change, now)
 
-    def _judge(self, joined: bytes, newer: int, now: float) -> SpeechEvent | None:
-        """What frames that are not all faint tell; ``newer`` ones came after the first of them and before now."""
-        change: SpeechEvent | None = None
-        on_guard = self._echo is not None and self._echo.is_on_guard(now)
-        pcm = g711.decode(joined)  # at once: the call costs more than the samples of a frame
-        samples = pcm.tobytes()
-        for begin in range(0, len(joined), FRAME_BYTES):
-            end = begin + FRAME_BYTES
-            voiced, level = False, SILENT_DBFS
-            if not is_faint(joined[begin:end]):
-                voiced = self._vad.is_speech(samples[2 * begin : 2 * end])
-                # Asked only where it can matter: most frames are not speech.
-                level = level_dbfs(pcm[begin:end]) if voiced or on_guard else SILENT_DBFS
-                if on_guard and not self._is_the_callers(level, now):
-                    voiced = False
-            # When it came, had it not waited for the others. What is older than that came in a burst, with the newest.
-            at = now - min(newer, self._together - 1) * FRAME_S
-            newer -= 1
-            # What the agent does matters only to whether this begins something.
-            over_agent = voiced and not self._detector.is_speaking and self._agent_sounding()
-            change = self._detector.push(voiced, level, at, agent_speaking=over_agent)
-        return change
-
-    def _is_the_callers(self, level: float, now: float) -> bool:
+    def _judge(self, joined: bytes, newer: int, awaited: int, now: float) -> SpeechEvent | None:
+        """What frames that are not all faint tell, each in its turn."""
         detector = self._detector
-        learn = not detector.is_doubtful and not detector.is_speaking
-        return self._echo is None or self._echo.admits(level, detector.frames, now, learn=learn)
+        on_guard = self._echo if self._echo is not None and self._echo.is_on_guard(now) else None
+        pcm = g711.decode(joined)
+        samples = pcm.tobytes()
+        change: SpeechEvent | None = None
+        for number, level in enumerate(levels_dbfs(pcm)):
+            begin = number * FRAME_BYTES
+            voiced, asked = False, SILENT_DBFS
+            if level >= FAINTEST_SPEECH_DBFS or not is_faint(joined[begin : begin + FRAME_BYTES]):
+                voiced = self._vad.is_speech(samples[2 * begin : 2 * (begin + FRAME_BYTES)])
+                if on_guard is not None:
+                    learn = not detector.is_doubtful and not detector.is_speaking
+                    voiced = on_guard.admits(level, detector.frames, now, learn=learn) and voiced
+                    asked = level
+                elif voiced:
+                    asked = level
+            # When it came, had it not waited for the others. What is older than that came in a burst, with the newest.
+            at = now - min(newer - number, awaited) * FRAME_S
+            # What the agent does matters only to whether this begins something.
+            over_agent = voiced and not detector.is_speaking and self._agent_sounding()
+            change = detector.push(voiced, asked, at, agent_speaking=over_agent)
+        return change
 
     def _changed(self, change: SpeechEvent, now: float) -> None:
         match change:

@@ -153,7 +153,7 @@ class MediaLine:
 
     def on_tick(self, now: float) -> None:
         """Send what is due, let the buffer run on, and notice a peer that has fallen silent."""
-        if self._outbox.backlog_bytes:
+        if self._outbox.backlog:
             self._write()
         if now >= self._read_at:
             if not self._unread:
@@ -204,17 +204,18 @@ class MediaLine:
             self._read_at = self._inbound.pump(now)
 
     def _messages(self, messages: Sequence[tuple[int, bytes]], now: float) -> None:
+        receive, inbound = self._decoder.receive, self._inbound
         for opcode, payload in messages:
             if opcode == TEXT:
                 try:
-                    event = self._decoder.receive(payload)
+                    event = receive(payload)
                 except MediaStreamFault as fault:
                     self._count_fault(fault.kind)
                     continue
                 if type(event) is not media.Media:
                     self._control(event, now)
-                elif self._inbound is not None:
-                    self._inbound.insert(event.timestamp_ms, event.payload, now)
+                elif inbound is not None:
+                    inbound.insert(event.timestamp_ms, event.payload, now)
                 else:
                     self._early.append((event.timestamp_ms, event.payload))
             elif opcode == PING:

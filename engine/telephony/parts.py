@@ -9,7 +9,7 @@ from engine.audio.pacer import Send
 class InboundPart(Protocol):
     """The jitter actor's part of a line."""
 
-    def insert(self, timestamp_ms: int, payload: bytes, now: float) -> None:
+    def insert(self, timestamp_ms: int, payload: bytes, now: float) -> object:
         """A media message came."""
 
     def pump(self, now: float) -> float:

@@ -144,6 +144,9 @@ class _Phase(Enum):
     STOPPED = "stopped"
 
 
+_STARTED = _Phase.STARTED
+
+
 class MediaStreamDecoder:
     """The carrier's side of one stream."""
 
@@ -166,15 +169,13 @@ class MediaStreamDecoder:
         event = message.event
         if event not in _KNOWN:
             return Ignored(event)
-        if self._phase is not _Phase.STARTED or event == "start" or event == "connected":
+        if self._phase is not _STARTED or event == "start" or event == "connected":
             return self._outside(message)
         if message.stream_sid != self._stream_sid:
             raise MediaStreamFault(f"{event} is of another stream", "wrong_stream")
-        if event == "media":
-            return self._media(message.media)
-        return self._control(message)
-
-    def _media(self, media: _WireMedia | None) -> Media | Ignored:
+        if event != "media":
+            return self._control(message)
+        media = message.media
         if media is None:
             raise MediaStreamFault("media without its object")
         if media.track != "inbound" and media.track.startswith("outbound"):

@@ -17,9 +17,8 @@ import os
 from collections.abc import Callable
 from enum import Enum
 
-import numpy as np
-
 from engine.errors import MisuseError, WebSocketFault
+from engine.wire.masking import masked, whole_texts
 
 TEXT = 1
 BINARY = 2
@@ -34,7 +33,6 @@ _FINAL = 0x80
 _MASKED = 0x80
 _CONTROL = 0x08
 _HEADS = frozenset({0x00, 0x01, 0x02, 0x80, 0x81, 0x82, 0x88, 0x89, 0x8A})
-_VECTOR_FROM = 768  # bytes; from here on numpy unmasks faster than one long integer (measured)
 # 1004 to 1006 and 1015 are never sent; 1016 to 2999 are kept for the protocol's future.
 _CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015), *range(3000, 5000)})
 
@@ -96,7 +94,9 @@ class WebSocketCodec:
             data = bytes(data)
         messages: list[tuple[int, bytes]] = []
         try:
-            used = self._read_frames(data, messages)
+            used = self._read_texts(data, messages) if self._mask_bit and not self._opcode else 0
+            if used < len(data):
+                used = self._read_frames(data, used, messages)
         except WebSocketFault as fault:
             self._fault = fault
             fault.decoded = tuple(messages)
@@ -105,9 +105,17 @@ class WebSocketCodec:
             self._held += data[used:]
         return messages
 
-    def _read_frames(self, data: bytes, messages: list[tuple[int, bytes]]) -> int:
-        """Read all complete frames of ``data``; give the number of bytes that they took."""
-        used = 0
+    def _read_texts(self, data: bytes, messages: list[tuple[int, bytes]]) -> int:
+        """Read the whole messages that ``data`` begins with, in few steps, as nearly all that is read is those."""
+        payloads, used = whole_texts(data, self._max_message)
+        for payload in payloads:
+            if not payload.isascii():
+                _check_utf8(payload, "a text message")
+            messages.append((TEXT, payload))
+        return used
+
+    def _read_frames(self, data: bytes, used: int, messages: list[tuple[int, bytes]]) -> int:
+        """Read all complete frames of ``data`` from there on; give how many bytes have been read."""
         available = len(data)
         mask_bit = self._mask_bit
         while not self._closed:
@@ -135,7 +143,7 @@ class WebSocketCodec:
                 self._needed = end - used
                 break
             used = end
-            payload = _masked(data[body : body + 4], data[body + 4 : end]) if mask_bit else data[body:end]
+            payload = masked(data[body : body + 4], data[body + 4 : end]) if mask_bit else data[body:end]
             if head == 0x81:
                 if not payload.isascii():
                     _check_utf8(payload, "a text message")
@@ -232,7 +240,7 @@ class WebSocketCodec:
         if not mask_bit:
             return prefix + payload
         key = self._mask_source(4)
-        return prefix + key + _masked(key, payload)
+        return prefix + key + masked(key, payload)
 
 
 def parse_close(payload: bytes) -> tuple[int | None, str]:
@@ -272,12 +280,3 @@ def _check_long_size(size: int, field_bytes: int) -> None:
         raise WebSocketFault(f"a size of {size} in {field_bytes} bytes")
     if size >> 63:
         raise WebSocketFault("the highest bit of a size is set")
-
-
-def _masked(key: bytes, payload: bytes) -> bytes:
-    """XOR with the repeated key; the same call masks and unmasks."""
-    size = len(payload)
-    keys = key * (size // 4 + 1)
-    if size < _VECTOR_FROM:
-        return (int.from_bytes(payload, "little") ^ int.from_bytes(keys[:size], "little")).to_bytes(size, "little")
-    return (np.frombuffer(payload, np.uint8) ^ np.frombuffer(keys, np.uint8, size)).tobytes()

@@ -4,8 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from engine.audio.vad import SILENT_DBFS, Vad, WebRtcVad, level_dbfs
+from engine.audio import g711
+from engine.audio.vad import FAINTEST_SPEECH_DBFS, SILENT_DBFS, Vad, WebRtcVad, is_faint, level_dbfs, levels_dbfs
 from engine.errors import MisuseError
 
 TIME = np.arange(16000) / 8000
@@ -55,3 +58,22 @@ def test_level_of_known_signals() -> None:
 def test_level_of_nothing_is_a_number() -> None:
     assert level_dbfs(np.zeros(160, dtype=np.int16)) == SILENT_DBFS
     assert level_dbfs(np.zeros(0, dtype=np.int16)) == SILENT_DBFS
+
+
+@given(
+    st.lists(
+        st.binary(min_size=160, max_size=160) | st.binary(min_size=1, max_size=1).map(lambda b: b * 160), max_size=6
+    )
+)
+def test_levels_of_many_frames_are_those_of_each(frames: list[bytes]) -> None:
+    each = [level_dbfs(g711.decode(frame)) for frame in frames]
+    assert levels_dbfs(g711.decode(b"".join(frames))) == pytest.approx(each, abs=1e-3)
+    assert levels_dbfs(g711.decode(b"".join(frames) + b"\x00" * 159)) == pytest.approx(each, abs=1e-3)
+
+
+@given(st.binary(min_size=160, max_size=160))
+def test_what_is_as_loud_as_speech_is_not_faint(mulaw: bytes) -> None:
+    """So that whoever knows the level need not ask."""
+    assert level_dbfs(g711.decode(mulaw)) < FAINTEST_SPEECH_DBFS or not is_faint(mulaw)
+    quiet = bytes(code | 0x60 for code in mulaw)
+    assert level_dbfs(g711.decode(quiet)) < FAINTEST_SPEECH_DBFS or not is_faint(quiet)

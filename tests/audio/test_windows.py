@@ -99,3 +99,33 @@ def test_no_byte_is_given_twice_or_out_of_order(steps: list[str], window_ms: int
     position = 0
     for byte_run in (given_out[i : i + 1] for i in range(len(given_out))):
         position = everything.index(byte_run, position) + 1
+
+
+@given(st.integers(1, 250), st.lists(st.sampled_from(["push", "push", "push", "open", "flush", "close"]), max_size=40))
+def test_it_tells_how_much_is_missing_of_the_next_window(window_ms: int, steps: list[str]) -> None:
+    builder = WindowBuilder(window_ms=window_ms)
+    for number, what in enumerate(steps):
+        piece = bytes([number]) * min(160, 8 * window_ms)
+        match what:
+            case "push":
+                missing, is_open = builder.missing, builder.is_open
+                window = builder.push(piece)
+                assert (window is not None) == (is_open and len(piece) >= missing)
+            case "open":
+                if not builder.is_open:
+                    builder.open()
+                    assert builder.missing == 8 * window_ms
+            case "flush":
+                builder.flush()
+            case "close":
+                builder.close()
+                assert builder.missing == 8 * window_ms
+
+
+def test_a_whole_window_pushed_at_once_goes_behind_what_is_held() -> None:
+    builder = WindowBuilder(window_ms=40)
+    builder.open()
+    assert builder.push(frame(1) + frame(2)) == frame(1) + frame(2)
+    assert builder.push(frame(3)) is None
+    assert builder.push(frame(4) + frame(5)) == frame(3) + frame(4)
+    assert builder.flush() == frame(5)

@@ -1,12 +1,15 @@
 """Frames that are looked at together: nothing is told differently, or later, for it."""
 
+import itertools
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.messages import FloorEvent, SpeechEnded, SpeechStarted
+from engine.telephony.jitter import FRAMES_OVER_AGENT
 from tests.telephony.parts import SILENCE, loud
-from tests.telephony.test_jitter import WINDOW_MS, gated
+from tests.telephony.test_jitter import WINDOW_MS, Rig, gated
 
 
 @settings(max_examples=60, deadline=None)
@@ -67,3 +70,55 @@ async def test_a_quiet_line_is_looked_at_three_frames_at_a_time_and_a_loud_one_i
         assert rig.gate.pump(0.2) == pytest.approx(0.2 + 0.03)
         rig.gate.insert(220, loud(2), 0.22)
         assert rig.gate.pump(0.22) == pytest.approx(0.22 + 0.01)
+
+
+def said_to(rig: Rig, frames: int) -> list[tuple[int, int]]:
+    """Frames of speech, the line looking as rarely as it may: of each look, its frame and the windows that it gave."""
+    looks: list[tuple[int, int]] = []
+    patience = 0.0
+    for number in range(1, frames + 1):
+        rig.gate.insert(20 * number, loud(number), 0.02 * number)
+        if 0.02 * number >= patience:
+            patience = rig.gate.pump(0.02 * number)
+            looks.append((number, len(rig.windows())))
+    return looks
+
+
+async def test_a_caller_who_speaks_is_looked_at_once_a_window_when_it_is_whole() -> None:
+    with gated() as rig:
+        rig.gate.open()
+        looks = said_to(rig, 40)
+        assert [number for number, _ in looks[-5:]] == [20, 25, 30, 35, 40]
+        assert [windows for _, windows in looks[-5:]] == [1] * 5
+
+
+async def test_no_window_goes_up_later_than_its_last_frame_came() -> None:
+    with gated() as rig:
+        rig.hear(*[SILENCE] * 3)
+        rig.gate.open()
+        rig.windows()
+        sent = 0
+        for number, windows in said_to(rig, 60):
+            sent += windows
+            assert sent == number // 5
+
+
+async def test_while_the_agent_sounds_keys_and_marks_wait_for_three_frames_at_most() -> None:
+    with gated() as rig:
+        rig.gate.open()
+        said_to(rig, 20)
+        rig.agent_sounds = True
+        looks = [number for number, _ in said_to(rig, 40)]
+        assert max(later - earlier for earlier, later in itertools.pairwise(looks)) == FRAMES_OVER_AGENT
+
+
+async def test_what_comes_in_a_burst_is_dated_as_if_the_newest_had_come_with_it() -> None:
+    """A second of speech and its end at once: only the frames that had been waited for count as earlier."""
+    with gated() as rig:
+        for number in range(60):
+            rig.gate.insert(20 * number, loud(number) if number < 30 else SILENCE, 5.0)
+        rig.gate.pump(5.0)
+        began, ended = rig.events()
+        assert isinstance(began, SpeechStarted)
+        assert isinstance(ended, SpeechEnded)
+        assert (began.at, ended.at, ended.decided_at) == (5.0, 5.0, 5.0)
