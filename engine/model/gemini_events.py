@@ -4,7 +4,7 @@ Kept between events, and only here: the resampler of the running response, and t
 as deltas but are told as the whole text so far.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -32,6 +32,34 @@ from engine.wire import gemini_live_events as wire
 
 WAITING_FOR_INPUT = "WAITING_FOR_INPUT"
 _INVALID_ARGUMENT = 400  # of an error frame: what we sent is the reason, so sending it again cannot help
+
+
+def joined(events: Iterable[wire.Event | Nonsense]) -> Iterator[wire.Event | Nonsense]:
+    """What was read at once, with all its sound, and all its text, between two other events made one.
+
+    It is resampled, passed on and played out once. Sound goes first: between it and its text no order is promised.
+    """
+    pieces: list[bytes] = []
+    text: list[str] = []
+    rate_hz = 0
+    for event in events:
+        if isinstance(event, wire.ModelAudio) and (not pieces or event.rate_hz == rate_hz):
+            pieces.append(event.pcm)
+            rate_hz = event.rate_hz
+        elif isinstance(event, wire.OutputTranscript):
+            text.append(event.text)
+        else:
+            yield from _whole(pieces, rate_hz, text)
+            pieces, text = [], []
+            yield event
+    yield from _whole(pieces, rate_hz, text)
+
+
+def _whole(pieces: list[bytes], rate_hz: int, text: list[str]) -> Iterator[wire.Event]:
+    if pieces:
+        yield wire.ModelAudio(b"".join(pieces), rate_hz)
+    if text:
+        yield wire.OutputTranscript("".join(text))
 
 
 class Downlink:

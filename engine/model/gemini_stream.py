@@ -8,7 +8,7 @@ later would be about the next turn; text outside an activity would be a turn of 
 import json
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import trio
@@ -16,15 +16,15 @@ import trio
 from engine.audio import g711
 from engine.errors import MisuseError, ModelClosed, ModelProtocolFault
 from engine.messages import CallerAudio, CommitTurn, Notes, ReportHeard, Speak, ToolResult
-from engine.model.ahead import PAUSE_S, Ahead
-from engine.model.gemini_events import Downlink
+from engine.model.ahead import Ahead
+from engine.model.gemini_events import Downlink, joined
 from engine.model.gemini_sound import CallerSound
 from engine.model.provider import AudioDelta, Interrupted, Nonsense, StreamEvent
 from engine.model.reading import Reading
 from engine.model.setup import notes_text
 from engine.model.stream import ModelSocket
 from engine.wire import gemini_live as codec
-from engine.wire.gemini_live_events import CallsCancelled, Event, ModelAudio
+from engine.wire.gemini_live_events import CallsCancelled, Event
 
 # Close codes by which the service refuses what we sent (1007: an argument or the context; 1008: an unknown model,
 # handle or call): the same again cannot help, a fresh session may.
@@ -52,6 +52,7 @@ class GeminiStream:
         self._ready: deque[StreamEvent] = deque()
         self._end: ModelClosed | None = None  # to be told after what is ready
         self._ahead = Ahead()
+        self._pause = trio.CancelScope()  # of the reader, while enough is ahead
         self._sound = CallerSound()
         self._cancelled: set[str] = set()
         self._late: list[str] = []  # results that the model no longer waited for
@@ -124,6 +125,7 @@ class GeminiStream:
             raise MisuseError(f"{what} begins while a turn is open")
         self._turn_open = True
         self._ahead.stopped()
+        self._pause.cancel()
 
     async def _end_turn(self) -> None:
         self._turn_open = False
@@ -133,10 +135,17 @@ class GeminiStream:
         while not self._ready:
             if self._end is not None:
                 raise self._end
-            if not self._turn_open and self._ahead.is_plenty(trio.current_time()):
-                await trio.sleep(PAUSE_S)
+            if not self._turn_open and (pause_s := self._ahead.pause_s(trio.current_time())):
+                await self._rest(pause_s)
             await self._receive()
         return self._ready.popleft()
+
+    async def _rest(self, seconds: float) -> None:
+        """Let more come, unless a turn opens meanwhile; then read it without a second wait."""
+        if self._socket.can_take_in:
+            with trio.CancelScope(deadline=trio.current_time() + seconds) as self._pause:
+                await trio.sleep_forever()
+            self._socket.take_in()
 
     async def _receive(self) -> None:
         """Queue the events of the next messages; a message that cannot be used is one ``Nonsense``."""
@@ -145,16 +154,23 @@ class GeminiStream:
         except ModelClosed as closed:
             raise ModelClosed(str(closed), code=closed.code, resumable=closed.code not in UNRESUMABLE) from closed
         self._messages += len(messages)
+        said: list[Event | Nonsense] = []
+        for message in messages:
+            try:
+                said.extend(codec.decode(message))
+            except ModelProtocolFault as fault:
+                self._nonsense += 1
+                said.append(Nonsense(str(fault)))
         try:
-            for event in _joined(self._decoded(messages)):
-                if isinstance(event, Nonsense):
-                    self._ready.append(event)
-                else:
-                    self._take(event)
+            for event in said if len(said) == 1 else joined(said):
+                self._take(event)
         except ModelClosed as closed:
             self._end = closed
 
-    def _take(self, event: Event) -> None:
+    def _take(self, event: Event | Nonsense) -> None:
+        if isinstance(event, Nonsense):
+            self._ready.append(event)
+            return
         if isinstance(event, CallsCancelled):
             self._cancelled.update(event.call_ids)
         for told in self._downlink.take(event):
@@ -163,33 +179,3 @@ class GeminiStream:
             elif isinstance(told, Interrupted):
                 self._ahead.stopped()
             self._ready.append(told)
-
-    def _decoded(self, messages: list[bytes]) -> Iterator[Event | Nonsense]:
-        for message in messages:
-            try:
-                yield from codec.decode(message)
-            except ModelProtocolFault as fault:
-                self._nonsense += 1
-                yield Nonsense(str(fault))
-
-
-def _joined(events: Iterable[Event | Nonsense]) -> Iterator[Event | Nonsense]:
-    """Pieces of sound that came one after the other are one: resampled, passed on and played out at once."""
-    pieces: list[ModelAudio] = []
-    for event in events:
-        if isinstance(event, ModelAudio) and (not pieces or pieces[0].rate_hz == event.rate_hz):
-            pieces.append(event)
-            continue
-        if pieces:
-            yield _one(pieces)
-            pieces = []
-        if isinstance(event, ModelAudio):
-            pieces.append(event)
-        else:
-            yield event
-    if pieces:
-        yield _one(pieces)
-
-
-def _one(pieces: list[ModelAudio]) -> ModelAudio:
-    return pieces[0] if len(pieces) == 1 else ModelAudio(b"".join(one.pcm for one in pieces), pieces[0].rate_hz)

@@ -183,4 +183,6 @@ def passages_text_of(fenced: str) -> tuple[tuple[str, str], ...]:
 
 def _without(text: str, nonce: str) -> str:
     """``text`` in which ``nonce`` does not occur; what stands in for it is no letter, so it cannot make a new one."""
+    if nonce.casefold() not in text.casefold():  # as good as always; a pattern would be compiled for every nonce
+        return text
     return re.sub(re.escape(nonce), "*", text, flags=re.IGNORECASE)

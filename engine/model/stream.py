@@ -28,6 +28,7 @@ from engine.errors import (
     WebSocketFault,
 )
 from engine.model.tcp import TcpStream
+from engine.model.tls import TlsStream
 from engine.wire.handshake import ClientHandshake
 from engine.wire.websocket import CLOSE, PING, PONG, Role, WebSocketCodec, parse_close
 
@@ -35,6 +36,7 @@ MAX_MESSAGE = 4 * 1024 * 1024  # several seconds of sound in one message; offici
 SEND_DEADLINE_S = 2.0  # a peer that has taken nothing for so long is lost; socket buffers alone hold many seconds
 CLOSE_DEADLINE_S = 0.5  # for our last words; nobody waits for the peer's
 READ_SIZE = 65536
+READS_AT_ONCE = 4  # in one step of the loop: seconds of sound
 ABNORMAL = 1006  # RFC 6455: the connection ended without a close frame
 
 
@@ -44,6 +46,7 @@ class ModelSocket:
     def __init__(self, stream: trio.abc.Stream, early: bytes = b"") -> None:
         self._stream = stream
         self._tcp = stream if isinstance(stream, TcpStream) else None
+        self._lean = stream if isinstance(stream, TcpStream | TlsStream) else None
         self._codec = WebSocketCodec(Role.CLIENT, max_message=MAX_MESSAGE)
         self._early = early  # what came in the same read as the handshake's answer
         self._inbox: deque[bytes] = deque()
@@ -79,14 +82,34 @@ class ModelSocket:
             ModelGarbled: the peer broke the websocket protocol, or sent more than ``MAX_MESSAGE`` at once.
             ModelStalled: it takes nothing from us.
         """
-        while not self._inbox:
-            if self._end is not None:
-                raise self._end
-            self._sort(await self._read())
+        while True:
             if self._ping is not None and not self._sending.locked():
                 async with self._sending:
                     await self._answer_ping()
-        return self._inbox.popleft()
+            if self._inbox:
+                return self._inbox.popleft()
+            if self._end is not None:
+                raise self._end
+            self._sort(await self._read())
+
+    @property
+    def can_take_in(self) -> bool:
+        """Whether this connection can say what has come without being waited for, and may have more to say."""
+        return self._lean is not None and self._end is None
+
+    def take_in(self) -> None:
+        """Where ``can_take_in``: read what has come by now, for ``receive`` to find. A plain call, for who receives."""
+        for _ in range(READS_AT_ONCE):
+            if self._lean is None or self._early or self._end is not None:
+                return
+            try:
+                data = self._lean.receive_now(READ_SIZE)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                data = b""
+            if data is not None:
+                self._sort(data)
+            if data is None or len(data) < READ_SIZE // 2:  # of a full one, TLS leaves more than that
+                return
 
     def waiting(self) -> list[bytes]:
         """The messages that came along with the last one received. A plain call."""
@@ -230,5 +253,10 @@ async def _connect(url: str, ssl_context: ssl.SSLContext | None) -> trio.abc.Str
     tcp = TcpStream(connected) if isinstance(connected, trio.SocketStream) else connected
     if not secure:
         return tcp
-    # https_compatible: do not wait for the peer's last TLS record when closing, and take its plain hang-up for an end.
-    return trio.SSLStream(tcp, ssl_context or ssl.create_default_context(), server_hostname=host, https_compatible=True)
+    return _secured(tcp, ssl_context or ssl.create_default_context(), host)
+
+
+def _secured(tcp: trio.abc.Stream, context: ssl.SSLContext, host: str) -> trio.abc.Stream:
+    if isinstance(tcp, TcpStream):
+        return TlsStream(tcp, context, host)
+    return trio.SSLStream(tcp, context, server_hostname=host, https_compatible=True)

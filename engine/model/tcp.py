@@ -55,12 +55,23 @@ class TcpStream(trio.abc.Stream):
             if self._socket.fileno() < 0:
                 raise trio.ClosedResourceError("this connection was closed")
             await trio.lowlevel.wait_readable(self._socket)
-            try:
-                return self._socket.recv(max_bytes or 65536)
-            except (BlockingIOError, InterruptedError):
-                continue
-            except OSError as error:
-                raise trio.BrokenResourceError(_GONE) from error
+            if (data := self.receive_now(max_bytes or 65536)) is not None:
+                return data
+
+    def receive_now(self, max_bytes: int) -> bytes | None:
+        """What is there; empty at the end, None where nothing is there yet. A plain call.
+
+        Raises:
+            trio.BrokenResourceError: by the peer, or the network.
+        """
+        try:
+            return self._socket.recv(max_bytes)
+        except (BlockingIOError, InterruptedError):
+            return None
+        except OSError as error:
+            if self._socket.fileno() < 0:
+                raise trio.ClosedResourceError("this connection was closed") from None
+            raise trio.BrokenResourceError(_GONE) from error
 
     async def aclose(self) -> None:
         """See ``trio.abc.AsyncResource``; whoever waits for it is told ``ClosedResourceError``."""

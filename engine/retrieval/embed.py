@@ -11,6 +11,7 @@ from typing import Protocol
 import trio
 
 from engine.retrieval.words import terms
+from engine.store.passages import Vector
 
 
 class Embedder(Protocol):
@@ -24,7 +25,7 @@ class Embedder(Protocol):
     def floor(self) -> float:
         """A question whose nearest passage has a lower cosine is about something else. -1 where it was not measured."""
 
-    async def embed_query(self, text: str) -> list[float]:
+    async def embed_query(self, text: str) -> Vector:
         """The vector of a question. May be cancelled at any time; has a deadline of its own.
 
         Raises:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 import trio
 
@@ -47,7 +48,7 @@ class GeminiEmbedder:
         """See ``Embedder``. Not measured on this model, so nothing is dropped."""
         return -1.0
 
-    async def embed_query(self, text: str) -> list[float]:
+    async def embed_query(self, text: str) -> npt.NDArray[np.float64]:
         """See ``Embedder``. One attempt: there is no time for a second within a turn."""
         return (await self._ask([text], "RETRIEVAL_QUERY", self._query_s))[0]
 
@@ -55,10 +56,10 @@ class GeminiEmbedder:
         """See ``Embedder``. What a later attempt may mend is tried again, with growing pauses."""
         vectors: list[list[float]] = []
         for start in range(0, len(texts), BATCH):
-            vectors.extend(await self._ask_again(texts[start : start + BATCH]))
+            vectors.extend(vector.tolist() for vector in await self._ask_again(texts[start : start + BATCH]))
         return vectors
 
-    async def _ask_again(self, texts: Sequence[str]) -> list[list[float]]:
+    async def _ask_again(self, texts: Sequence[str]) -> list[npt.NDArray[np.float64]]:
         pause_s = FIRST_PAUSE_S
         for _ in range(ATTEMPTS - 1):
             try:
@@ -71,7 +72,7 @@ class GeminiEmbedder:
             pause_s *= 2
         return await self._ask(texts, "RETRIEVAL_DOCUMENT", BATCH_S)
 
-    async def _ask(self, texts: Sequence[str], task: str, deadline_s: float) -> list[list[float]]:
+    async def _ask(self, texts: Sequence[str], task: str, deadline_s: float) -> list[npt.NDArray[np.float64]]:
         try:
             with trio.fail_after(deadline_s):
                 status, answer = await self._service.post(_PATH, _request(texts, task))
@@ -133,11 +134,11 @@ def _reason(answer: bytes) -> str:
         return ""
 
 
-def _normal(vector: Sequence[float]) -> list[float]:
+def _normal(vector: Sequence[float]) -> npt.NDArray[np.float64]:
     """Of length 1: only the model's full 3072 dimensions come so."""
     values = np.asarray(vector, np.float64)
     length = math.sqrt(float(values @ values))
     if not length:
         raise EmbedderUnavailable(f"{MODEL_ID} gave a vector without a direction")
-    normal: list[float] = (values / length).tolist()
-    return normal
+    values /= length
+    return values

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,9 @@ from engine.errors import MisuseError
 from engine.store.records import safe_name
 
 _WORD = re.compile(r"\w+")
+
+Vector: TypeAlias = Sequence[float] | npt.NDArray[np.floating[Any]]
+"""Of any length but zero, and finite; an array is of shape ``(dimensions,)`` and costs no step per number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,7 @@ class PassageStore(Protocol):
     async def known_vectors(self, tenant_id: str, model: str, digests: Iterable[str]) -> set[str]:
         """Which of these the tenant has vectors of already."""
 
-    async def nearest(self, tenant_id: str, model: str, vector: Sequence[float], limit: int) -> list[StoredPassage]:
+    async def nearest(self, tenant_id: str, model: str, vector: Vector, limit: int) -> list[StoredPassage]:
         """By cosine, best first. Raises ``MisuseError`` for a vector that is not of the model's."""
 
     async def lexical(self, tenant_id: str, text: str, limit: int) -> list[StoredPassage]:
@@ -108,7 +111,7 @@ def passage_ids(source_id: str, passages: Iterable[NewPassage]) -> list[str]:
     return found
 
 
-def unit_vector(vector: Sequence[float], what: str) -> npt.NDArray[np.float32]:
+def unit_vector(vector: Vector, what: str) -> npt.NDArray[np.float32]:
     """The vector at length one.
 
     Raises:
@@ -173,7 +176,7 @@ class MemoryPassages:
         tenant = self._of(tenant_id)
         return {p.digest for pid, p in _all(tenant) if (model, pid) in tenant.vectors} & set(digests)
 
-    async def nearest(self, tenant_id: str, model: str, vector: Sequence[float], limit: int) -> list[StoredPassage]:
+    async def nearest(self, tenant_id: str, model: str, vector: Vector, limit: int) -> list[StoredPassage]:
         """See ``PassageStore``."""
         await trio.lowlevel.checkpoint()
         tenant, wanted = self._of(tenant_id), unit_vector(vector, "the vector that is searched for")

@@ -10,6 +10,7 @@ from engine.store.passages import (
     ReplaceReport,
     SourceDocument,
     StoredPassage,
+    Vector,
     check_vectors,
     passage_ids,
     unit_vector,
@@ -39,7 +40,7 @@ class PostgresPassages:
         """See ``PassageStore``."""
         return await self._database.for_tenant(tenant_id, _known, tenant_id, model, list(set(digests)))
 
-    async def nearest(self, tenant_id: str, model: str, vector: Sequence[float], limit: int) -> list[StoredPassage]:
+    async def nearest(self, tenant_id: str, model: str, vector: Vector, limit: int) -> list[StoredPassage]:
         """See ``PassageStore``."""
         wanted = unit_vector(vector, "the vector that is searched for")
         return await self._database.read_for_tenant(tenant_id, _nearest, tenant_id, model, wanted, limit)

@@ -38,6 +38,7 @@ from engine.wire.gemini_live_events import (
     Usage,
     WaitingForInput,
 )
+from engine.wire.gemini_live_sound import sound_alone
 
 INPUT_RATE_HZ = 16_000
 DEFAULT_OUTPUT_RATE_HZ = 24_000
@@ -111,6 +112,7 @@ def _dump(message: dict[str, Any]) -> bytes:
 
 _RATE = re.compile(r"rate=(\d{4,6})\b")
 _DURATION = re.compile(r"(-?\d{1,9}(?:\.\d{1,9})?)s")
+_SOUND_FROM = 512  # bytes; what is shorter is hardly ever sound, and need not be tried as that
 _FINISHED = {"", "INTERACTION_STATUS_UNSPECIFIED", "IDLE"}  # any other interaction status: more of this turn follows
 
 
@@ -124,6 +126,8 @@ def decode(message: bytes, *, make_id: Callable[[], str] = lambda: f"made-{uuid4
     Raises:
         ModelProtocolFault: not JSON, a known field of the wrong shape, audio that cannot be decoded.
     """
+    if len(message) >= _SOUND_FROM and (sound := sound_alone(message)) is not None:
+        return [ModelAudio(pcm, _rate_hz(mime)) for mime, pcm in sound]
     try:
         document = orjson.loads(message)
     except orjson.JSONDecodeError as error:
@@ -132,8 +136,7 @@ def decode(message: bytes, *, make_id: Callable[[], str] = lambda: f"made-{uuid4
         raise ModelProtocolFault("not a JSON object")
     events: list[Event] = []
     if (content := _object(document, "serverContent")) is not None:
-        alone = _object(content, "modelTurn") if len(content) == 1 else None  # sound and nothing else: the usual case
-        events.extend(_content(content) if alone is None else _audio(alone))
+        events.extend(_content(content))
     if len(document) > (content is not None):  # anything beside content: rare, so looked at one by one
         events.extend(_control(document, make_id))
     return events
