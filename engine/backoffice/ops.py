@@ -68,7 +68,7 @@ def blueprint(office: Office) -> Blueprint:
         if session is None:
             raise Problem(401, "that token or key is not known here")
         response = Response("", 204)
-        sessions.begin(office, response, session, secure=request.is_secure)
+        sessions.begin(office, response, session)
         return response
 
     @pages.post("/ops/logout")

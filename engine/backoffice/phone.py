@@ -1,30 +1,30 @@
 """The browser phone: its page, the start of a call, and the line that the page speaks on.
 
 A call is begun with ``POST /phone/calls`` (signed in, and from our own page) and spoken on ``WS /phone/line/{ticket}``,
-which is good once, for a few seconds, and for the session that asked. What was said, found and done in it comes from
-``/ops/stream``, as on the ops page.
+which is good for a few seconds and for the session that asked; and again while the call is on: a page whose socket
+broke opens another. What was said, found and done in the call comes from ``/ops/stream``, as on the ops page.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import trio
 from pydantic import Field
-from quart import Blueprint, Response, g, request, websocket
+from quart import Blueprint, Response, current_app, g, request, websocket
+from quart_trio import QuartTrio
 
 from engine.backoffice import phone_wire, sessions
 from engine.backoffice.access import TenantKey, Who, audit_as, who_asks
 from engine.backoffice.endpoint import Body
 from engine.backoffice.office import Office
 from engine.backoffice.ops import LOGINS_PER_MINUTE, page_file
-from engine.backoffice.phone_call import PhoneCall
 from engine.backoffice.phone_desk import PhoneDesk
+from engine.backoffice.phone_line import PhoneLine
 from engine.backoffice.phone_pass import Passes
-from engine.backoffice.phone_wire import Garbled
+from engine.backoffice.phone_wire import Garbled, HungUp
 from engine.backoffice.problems import Problem
 from engine.backoffice.rate import Buckets
 from engine.backoffice.reading import read_json
 
-LONGEST_S = 3600.0  # a page that was forgotten is hung up on
 ENDED, GARBLED, NO_TICKET = 1000, 1003, 4404
 
 
@@ -64,7 +64,7 @@ def blueprint(office: Office) -> Blueprint:
         if session is None:
             raise Problem(401, "this link was used, or is too old")
         response = Response("", 204)
-        sessions.begin(office, response, session, secure=request.is_secure)
+        sessions.begin(office, response, session)
         return response
 
     @pages.get("/phone/setup")
@@ -94,48 +94,41 @@ def blueprint(office: Office) -> Blueprint:
 
     @pages.websocket("/phone/line/<ticket>")
     async def line(ticket: str) -> None:
-        call = desk.pick_up(ticket, websocket.cookies.get(sessions.COOKIE, ""))
+        taken = desk.pick_up(ticket, websocket.cookies.get(sessions.COOKIE, ""))
         await websocket.accept()
-        if call is None:
+        if taken is None:
             await websocket.close(NO_TICKET, "no such call")
             return
-        desk.on_the_line.add(call)
-        if office.exchange is not None:
-            office.exchange.add(call)
-        try:
-            await _serve(call)
-        finally:
-            desk.on_the_line.discard(call)
-            if office.exchange is not None:
-                office.exchange.remove(call)
+        is_first = not taken.was_up
+        with taken.take_up() as told:
+            if is_first:
+                # Not of this socket: the call outlives it. (``add_background_task`` would log our own leaving.)
+                cast("QuartTrio", current_app).nursery.start_soon(desk.carry, ticket)
+            await websocket.close(await _serve(taken, told))
 
     return pages
 
 
-async def _serve(call: PhoneCall) -> None:
-    """As long as the call, or the page, or what one may last."""
-    sending = trio.Lock()
+async def _serve(line: PhoneLine, told: trio.MemoryReceiveChannel[str]) -> int:
+    """As long as the call, or this socket, or as it has the line; the code to close with."""
     code = ENDED
-
-    async def tell(message: str) -> None:
-        async with sending:
-            await websocket.send(message)
 
     async def listen(done: trio.CancelScope) -> None:
         nonlocal code
         try:
             while True:
-                call.take(phone_wire.read(await websocket.receive()))
+                line.take(phone_wire.read(await websocket.receive()))
         except Garbled:
             code = GARBLED
+            line.take(HungUp())
             done.cancel()
 
-    with trio.move_on_after(LONGEST_S):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(listen, nursery.cancel_scope)
-            await call.run(tell)
-            nursery.cancel_scope.cancel()
-    await websocket.close(code)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(listen, nursery.cancel_scope)
+        async for message in told:
+            await websocket.send(message)
+        nursery.cancel_scope.cancel()
+    return code
 
 
 async def _caller(office: Office) -> Who:

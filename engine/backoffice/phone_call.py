@@ -8,6 +8,7 @@ stream, asks to be asked what next, and says hang up; only a transfer cannot be 
 in ``frontdesk demo --stay``, takes the orders (``Exchange``).
 """
 
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -38,11 +39,12 @@ WHY = {
     HowEnded.REJECTED: "The call was rejected.",
     HowEnded.APPLICATION_ERROR: "The gateway did not say what to do with the call.",
 }
+AWAY, GATEWAY_LOST = 11205, "The gateway cannot be reached any more: the call is lost. Once it is back, call again."
 
 
 @dataclass(slots=True, eq=False)
 class PhoneCall:
-    """A call that is on the line, or about to be. ``tell`` reaches its browser."""
+    """A call that is on the line, or about to be. ``tell`` reaches its browser; ``tls``: whom to trust on ``wss``."""
 
     sid: str
     tenant_id: str
@@ -50,6 +52,7 @@ class PhoneCall:
     web: CarrierWeb
     debugger: Debugger
     first: Document
+    tls: ssl.SSLContext | None = None
     began_at: float = field(default_factory=trio.current_time)
     stream: Stream | None = None
     how_ended: HowEnded | None = None
@@ -91,13 +94,13 @@ class PhoneCall:
     async def run(self, tell: Tell) -> None:
         """Run what the gateway answered, and all that follows from it; says at last why it is over.
 
-        Where this is cancelled the browser is gone: that is a hang-up, and the gateway is told so.
+        Where this is cancelled we are leaving: that is a hang-up, and the gateway is told so.
         """
         self.web.call_status = "in-progress"
         try:
             self.how_ended = await self._run(tell)
             problems = [f"{entry.code}: {entry.detail}" for entry in self.debugger.entries]
-            await tell(phone_wire.tell("ended", why=WHY[self.how_ended], problems=problems[-5:]))
+            await tell(phone_wire.tell("ended", why=self._why(self.how_ended), problems=problems[-5:]))
         finally:
             self.how_ended = self.how_ended or HowEnded.CALLER_HUNG_UP
             self.web.call_status = "completed"
@@ -105,6 +108,11 @@ class PhoneCall:
                 seconds = max(1, round(trio.current_time() - self.began_at))
                 done = {"CallStatus": "completed", "CallDuration": str(seconds)}
                 await self.web.notify(f"{self.account.origin}/twilio/status", "POST", done)
+
+    def _why(self, how: HowEnded) -> str:
+        entries = self.debugger.entries
+        is_away = how is HowEnded.APPLICATION_ERROR and bool(entries) and entries[-1].code == AWAY
+        return GATEWAY_LOST if is_away else WHY[how]
 
     async def _run(self, tell: Tell) -> HowEnded:
         step: Step = self.first

@@ -2,6 +2,7 @@
 
 import math
 import secrets
+import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Protocol
@@ -24,6 +25,7 @@ QUEUED = 250  # messages to the gateway, of 20 ms each: a gateway that takes non
 AHEAD_S = 2.0  # a page sends sound no faster than time passes; so much of a start it may have
 LARGEST_MESSAGE = 1_048_576
 BYTES_PER_S = 8000
+BROKEN = 1006  # said by no peer: there was no word of goodbye
 
 
 class OnTheLine(Protocol):
@@ -32,6 +34,7 @@ class OnTheLine(Protocol):
     sid: str
     account: CarrierAccount
     debugger: Debugger
+    tls: ssl.SSLContext | None
     stream: "Stream | None"
 
 
@@ -96,13 +99,13 @@ async def hold(call: OnTheLine, connect: Verb, tell: Callable[[str], Awaitable[N
     done = trio.Event()
     async with trio.open_nursery() as nursery:
         try:
-            socket: WebSocketConnection = await nursery.start(_keep_open, address[0], headers, done)
+            socket: WebSocketConnection = await nursery.start(_keep_open, address[0], headers, call.tls, done)
             given = {child.attributes.get("name", ""): child.attributes.get("value", "") for child in verb.children}
             stream.begin(given)
             call.stream = stream
             await tell(phone_wire.tell("start", streamSid=sid))
-            await _relay(socket, stream, call, tell)
-            await tell(phone_wire.tell("stopped", streamSid=sid))
+            broken = await _relay(socket, stream, call, tell)
+            await tell(phone_wire.tell("stopped", streamSid=sid, broken=broken))
         except* HandshakeError as refused:
             _note(call, 31920, f"{address[0]} was not opened: {_first(refused)}")
         except* trio.TooSlowError:
@@ -115,12 +118,16 @@ async def hold(call: OnTheLine, connect: Verb, tell: Callable[[str], Awaitable[N
 
 
 async def _keep_open(
-    url: str, headers: list[tuple[bytes, bytes]], done: trio.Event, *, task_status: trio.TaskStatus[WebSocketConnection]
+    url: str,
+    headers: list[tuple[bytes, bytes]],
+    tls: ssl.SSLContext | None,
+    done: trio.Event,
+    *,
+    task_status: trio.TaskStatus[WebSocketConnection],
 ) -> None:
-    # Shielded, and bounded by its own deadlines: a call that is cancelled still has a goodbye to send on it.
-    with trio.CancelScope(shield=True):
+    with trio.CancelScope() as ours:
         with trio.fail_after(CONNECT_S):
-            stream = await _connect(url)
+            stream = await _connect(url, tls)
         async with stream, trio.open_nursery() as nursery:
             parts = urlsplit(url)
             with trio.fail_after(CONNECT_S):
@@ -133,6 +140,9 @@ async def _keep_open(
                     max_message_size=LARGEST_MESSAGE,
                     message_queue_size=64,
                 )
+            await trio.lowlevel.checkpoint()  # cancelled by now: then nobody is left to say when it is done
+            # A call that is cancelled from here on still has a goodbye to send; that has its own deadlines.
+            ours.shield = True
             task_status.started(socket)
             await done.wait()
             with trio.move_on_after(LETTING_GO_S):
@@ -140,11 +150,11 @@ async def _keep_open(
             nursery.cancel_scope.cancel()
 
 
-async def _connect(url: str) -> trio.SocketStream | trio.SSLStream[trio.SocketStream]:
+async def _connect(url: str, tls: ssl.SSLContext | None) -> trio.SocketStream | trio.SSLStream[trio.SocketStream]:
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.scheme == "wss":
-        return await trio.open_ssl_over_tcp_stream(host, parts.port or 443, https_compatible=True)
+        return await trio.open_ssl_over_tcp_stream(host, parts.port or 443, ssl_context=tls, https_compatible=True)
     return await trio.open_tcp_stream(host, parts.port or 80)
 
 
@@ -161,7 +171,9 @@ def _first(group: BaseExceptionGroup[BaseException]) -> str:
 
 async def _relay(
     socket: WebSocketConnection, stream: Stream, call: OnTheLine, tell: Callable[[str], Awaitable[None]]
-) -> None:
+) -> bool:
+    """Until the gateway's side ends; whether it broke, that is, nobody closed it."""
+    broken = False
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_send, socket, stream)
         try:
@@ -173,13 +185,14 @@ async def _relay(
                     _note(call, told.code, told.detail)
                 elif not isinstance(told, MediaSent) or told.media.payload:
                     await tell(text)
-        except ConnectionClosed:
-            pass
+        except ConnectionClosed as closed:
+            broken = closed.reason is None or closed.reason.code == BROKEN
         finally:
             nursery.cancel_scope.cancel()
             # Also on a hang-up and an order: the gateway is to hear the end of its stream, not to miss it.
             with trio.move_on_after(LETTING_GO_S, shield=True), suppress(ConnectionClosed):
                 await socket.send_message(stream.wire.stop().decode())
+    return broken
 
 
 async def _send(socket: WebSocketConnection, stream: Stream) -> None:

@@ -4,9 +4,9 @@ The browser sends ``media``, ``mark``, ``dtmf`` and ``stop`` as the carrier does
 and ``streamSid``, which the back office puts in; and ``said``, when it has spoken what it was told to. It is told
 ``media``, ``mark`` and ``clear`` as the gateway sent them, and about itself, by ``event``:
 
-``start`` a stream is up · ``stopped`` it is over · ``say`` a line for the browser's own voice to speak, to be answered
-with ``said`` · ``dial`` a number that would ring now · ``note`` what a carrier would do and a browser cannot ·
-``ended`` the call is over, and why.
+``start`` a stream is up · ``stopped`` it is over, and ``broken`` where nobody closed it · ``say`` a line for the
+browser's own voice to speak, to be answered with ``said`` · ``dial`` a number that would ring now · ``note`` what a
+carrier would do and a browser cannot · ``ended`` the call is over, and why.
 """
 
 from typing import Any, TypeAlias
@@ -85,3 +85,13 @@ def read(message: str | bytes) -> FromPage:
 def tell(event: str, **facts: Any) -> str:
     """One message about the call itself."""
     return orjson.dumps({"event": event, **facts}).decode()
+
+
+def silence(seconds: float) -> _Sound:
+    """So much of it, of a caller who says nothing."""
+    return _Sound(b"\xff" * round(8000 * seconds))
+
+
+def mark_of(message: str) -> _Name:
+    """The mark of a ``mark`` message, to be told back."""
+    return _Name(orjson.loads(message)["mark"]["name"])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from itsdangerous import BadData, URLSafeTimedSerializer
-from quart import Response
+from quart import Response, request
 
 from engine.backoffice.office import Office
 
@@ -33,9 +33,12 @@ def proof_of(office: Office, digest: bytes) -> str:
     return hmac.new(office.secret, b"session\0" + digest, sha256).hexdigest()
 
 
-def begin(office: Office, response: Response, session: Session, *, secure: bool) -> None:
-    """Set the cookie."""
+def begin(office: Office, response: Response, session: Session) -> None:
+    """Set the cookie, in answer to the request at hand; where that came over TLS, ours or a proxy's, for TLS alone."""
     value = _serializer(office).dumps([session.tenant_id, session.key_id, session.proof])
+    # Whoever makes this header up only keeps a cookie of their own from being sent in the clear.
+    forwarded = request.headers.get("x-forwarded-proto", "").rpartition(",")[2].strip().lower()
+    secure = request.is_secure or forwarded == "https"
     response.set_cookie(COOKIE, value, max_age=LASTS_S, httponly=True, samesite="Strict", secure=secure, path="/")
 
 

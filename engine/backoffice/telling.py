@@ -35,6 +35,7 @@ async def run_webhooks(office: Office) -> None:
             client,
             Sealer(key.get_secret_value() if key else None),
             on_failed=on_failed,
+            crashed=office.watch.metrics.crashes.labels("webhooks").inc,
             now=office.now,
         )
         nursery.start_soon(_tidy, office, outbox)

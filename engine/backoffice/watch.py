@@ -1,4 +1,4 @@
-"""How the back office itself does, for ``GET /metrics`` on its port: what it last saw, and when it last cleaned up."""
+"""How the back office itself does, for ``/metrics`` and ``/health``: what it last saw, and when it last cleaned up."""
 
 from dataclasses import replace
 
@@ -6,9 +6,13 @@ from engine.metrics import OfficeMetrics, OfficeState
 
 
 class Watch:
-    """Written by ``chores``, read by whoever asks for the metrics."""
+    """Written by ``chores`` and ``reaching``, read by whoever asks.
+
+    ``database_away``: why it could not be asked when it was last; None where it answered.
+    """
 
     def __init__(self) -> None:
+        self.database_away: str | None = None
         self.seen: OfficeState | None = None
         self.retention_ran_at: float | None = None
         self.metrics = OfficeMetrics(self.state)

@@ -69,8 +69,7 @@ class Conversation:
         desk: CallDesk,
         metrics: Metrics,
     ) -> None:
-        self._record = record
-        self._ends = ends
+        self._record, self._ends = record, ends
         self.link = SessionLink(uplink, ends.gate)
         self._desk = desk
         self._metrics = metrics
@@ -228,6 +227,7 @@ class Conversation:
     async def _on_playback(self, event: UtterancePlayed | UtteranceCleared | OperatorActed, now: float) -> None:
         match event:
             case OperatorActed(generation):
+                self._deadlines.kept_company(now)
                 self._speech.cut(generation)
             case UtterancePlayed(generation):
                 if text := self._record.text_of(generation):

@@ -36,6 +36,10 @@ class Deadlines:
         if phase is Phase.LISTENING:
             self._asked = 0
 
+    def kept_company(self, now: float) -> None:
+        """Somebody else spoke to the caller: what they are to answer is not ours, and not answered yet."""
+        self._since, self._asked = max(self._since, now), 0
+
     def wished(self, now: float) -> None:
         """The agent wants to end the call, or to hand it over; only the first time counts."""
         if self._wish_at == math.inf:

@@ -1,8 +1,10 @@
 """A back office beside a gateway that takes calls, and a page's part spoken by hand."""
 
 import base64
+import socket
+import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,28 +26,30 @@ from engine.tenants import examples
 from engine.tenants.tenant import Tenant
 from engine.voice.cache import VoiceCache
 from tests.backoffice.conftest import TOKEN, settings_for, there
+from tests.backoffice.wire import Wire
 from tests.calls import InlineVoice, cache_dir, phrase_ear
 
 PAGE = {"x-frontdesk-page": "test"}
-SILENCE = base64.b64encode(b"\xff" * 160).decode()
+FRAME, SILENCE = 160, b"\xff"
 
 
 @dataclass
 class Phone:
-    """A browser's part of a call. ``heard`` is mu-law, ``told`` every other message."""
+    """A browser's part of a call. ``heard`` and ``to_say`` are mu-law, ``told`` every other message."""
 
     socket: WebSocketConnection
     heard: bytearray = field(default_factory=bytearray)
     told: list[dict[str, Any]] = field(default_factory=list)
     closed: int | None = None
+    to_say: bytearray = field(default_factory=bytearray)
 
     async def say(self, event: str, **facts: Any) -> None:
         await self.socket.send_message(orjson.dumps({"event": event, **facts}).decode())
 
     async def live(self) -> None:
-        """Sends silence, answers marks at once, until the line is closed."""
+        """Sends what there is to say, and silence; answers marks at once; until the line is closed."""
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._be_silent)
+            nursery.start_soon(self._speak)
             try:
                 while True:
                     message = orjson.loads(await self.socket.get_message())
@@ -59,16 +63,24 @@ class Phone:
                 self.closed = closed.reason.code if closed.reason else None
             nursery.cancel_scope.cancel()
 
-    async def until(self, event: str) -> dict[str, Any]:
-        with trio.fail_after(15):
-            while not (found := [one for one in self.told if one["event"] == event]):
-                await trio.sleep(0.02)
-        return found[0]
+    def break_off(self) -> None:
+        """The socket is reset, without a word."""
+        stream = self.socket._stream
+        assert isinstance(stream, trio.SocketStream)
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        stream.socket.close()
 
-    async def _be_silent(self) -> None:
+    async def until(self, event: str, times: int = 1) -> dict[str, Any]:
+        with trio.fail_after(15):
+            while len(found := [one for one in self.told if one["event"] == event]) < times:
+                await trio.sleep(0.02)
+        return found[times - 1]
+
+    async def _speak(self) -> None:
         try:
             while True:
-                await self.say("media", media={"payload": SILENCE})
+                frame, self.to_say[:FRAME] = bytes(self.to_say[:FRAME]).ljust(FRAME, SILENCE), b""
+                await self.say("media", media={"payload": base64.b64encode(frame).decode()})
                 await trio.sleep(0.02)
         except ConnectionClosed:
             return
@@ -96,32 +108,38 @@ class Exchange:
         assert answer.status_code == 201, answer.text
         return dict(answer.json())
 
-    @asynccontextmanager
-    async def line(self, path: str, page: httpx.AsyncClient) -> AsyncIterator[Phone]:
+    def line(self, path: str, page: httpx.AsyncClient) -> AbstractAsyncContextManager[Phone]:
         """The line of a call that has rung."""
-        cookies = "; ".join(f"{name}={value}" for name, value in page.cookies.items())
-        address = f"{self.url.replace('http', 'ws', 1)}{path}"
-        opened = open_websocket_url(address, extra_headers=[(b"cookie", cookies.encode())])
-        async with opened as socket, trio.open_nursery() as nursery:
-            phone = Phone(socket)
-            nursery.start_soon(phone.live)
-            yield phone
-            nursery.cancel_scope.cancel()
-            with trio.CancelScope(shield=True):
-                await socket.aclose()
-                await socket._stream.aclose()  # which its client leaves open where the server was the first to close
+        return on_the_line(self.url, path, page)
+
+
+@asynccontextmanager
+async def on_the_line(url: str, path: str, page: httpx.AsyncClient) -> AsyncIterator[Phone]:
+    """The line of a call at the back office of that address."""
+    cookies = "; ".join(f"{name}={value}" for name, value in page.cookies.items())
+    opened = open_websocket_url(f"{url.replace('http', 'ws', 1)}{path}", extra_headers=[(b"cookie", cookies.encode())])
+    async with opened as socket, trio.open_nursery() as nursery:
+        phone = Phone(socket)
+        nursery.start_soon(phone.live)
+        yield phone
+        nursery.cancel_scope.cancel()
+        with trio.CancelScope(shield=True):
+            await socket.aclose()
+            await socket._stream.aclose()  # which its client leaves open where the server was the first to close
 
 
 @asynccontextmanager
 async def phoning(
-    url: str, tmp_path: Path, speech: VoiceCache, *, known_to_the_carrier: bool = True
+    url: str, tmp_path: Path, speech: VoiceCache, *, known_to_the_carrier: bool = True, wire: Wire | None = None
 ) -> AsyncIterator[Exchange]:
     """See the module.
 
     Args:
         url: of the database.
         known_to_the_carrier: what the gateway orders of its carrier reaches a browser's call, as in the demo.
+        wire: by which the gateway is known and reached, served already.
     """
+    public: dict[str, Any] = {} if wire is None else {"public_url": wire.url}
     (ops,) = free_ports(1)
     model = SimGemini(ear=phrase_ear(speech), brain=GroundedBrain(), voice=InlineVoice(speech))
     gateways = f"http://127.0.0.1:{ops}"
@@ -134,8 +152,11 @@ async def phoning(
             model=model,
             admin_token=TOKEN,
             ops_bind=f"127.0.0.1:{ops}",
+            **public,
         )
         async with world as on, trio.open_nursery() as nursery:
+            if wire is not None:
+                wire.to = ("127.0.0.1", on.serving.port)
             # All of it shares this one process: its loop may be late, and nobody is refused for that.
             on.composed.switchboard._admissions._bars = Bars(late_ms=1e6, hopeless_ms=1e6)
             same = ("public_url", "twilio_account_sid", "twilio_auth_token")

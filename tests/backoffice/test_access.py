@@ -103,9 +103,9 @@ async def test_every_write_is_written_down_however_it_ended(operator: Desk, offi
 async def cookie_of(app: QuartTrio, office: Office, token: str) -> str:
     session = await access.session_for(office, token)
     assert session is not None
-    async with app.app_context():
+    async with app.test_request_context("/", method="POST", headers={"x-forwarded-proto": "https"}):
         response = Response("")
-        sessions.begin(office, response, session, secure=True)
+        sessions.begin(office, response, session)
     said = response.headers["set-cookie"]
     assert all(word in said for word in ("HttpOnly", "SameSite=Strict", "Secure"))
     return said.split(";")[0]

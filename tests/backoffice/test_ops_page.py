@@ -38,7 +38,7 @@ def test_nothing_is_fetched_from_elsewhere_and_files_stay_short(path: Path) -> N
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
 def test_a_module_imports_only_what_is_there(path: Path) -> None:
     text = path.read_text("utf-8")
-    for names, source in re.findall(r"import \{([^}]*)\} from \"(\./[^\"]+)\"", text):
+    for names, source in re.findall(r"import \{([^}]*)\} from \"(\.\.?/[^\"]+)\"", text):
         exported = (path.parent / source).read_text("utf-8")
         for name in (part.strip() for part in names.split(",")):
             assert re.search(rf"export (?:async )?(?:function|const|class) {name}\b", exported), f"{name} of {source}"
@@ -76,6 +76,15 @@ async def test_a_session_is_begun_by_the_token_and_ended(app: QuartTrio) -> None
     assert (await (await client.get("/ops/me")).get_json())["name"] == "operator"
     assert (await client.post("/ops/logout", headers=PAGE)).status_code == 204
     assert (await client.get("/ops/me")).status_code == 401
+
+
+@pytest.mark.parametrize(("told", "secure"), [(None, False), ("http", False), ("https", True), ("http, HTTPS", True)])
+async def test_behind_a_proxy_that_speaks_tls_the_cookie_is_for_tls_alone(
+    app: QuartTrio, told: str | None, *, secure: bool
+) -> None:
+    headers = PAGE | ({"x-forwarded-proto": told} if told else {})
+    answer = await app.test_client().post("/ops/login", json={"token": TOKEN}, headers=headers)
+    assert ("; Secure" in answer.headers["set-cookie"]) is secure
 
 
 async def test_logins_cannot_be_tried_without_end(app: QuartTrio) -> None:

@@ -18,6 +18,7 @@ from engine.backoffice.office import Office
 from engine.backoffice.phone_pass import LASTS_S, new_pass
 from engine.sim.recognise import find_clip
 from engine.sim.serving import free_ports
+from engine.store.interface import CallEnd
 from engine.tenants.tenant import Tenant
 from engine.voice.cache import VoiceCache
 from tests.backoffice.conftest import TOKEN, Desk, key_of
@@ -27,6 +28,7 @@ pytestmark = pytest.mark.real_time
 
 CALLER = "+15550100199"
 LOUD = 500
+LINE = "We will call you back."
 
 
 @pytest.fixture
@@ -41,13 +43,17 @@ async def on_the_board(exchange: Exchange, sid: str) -> None:
             await trio.sleep(0.1)
 
 
-async def outcome(exchange: Exchange, sid: str) -> str:
+async def ended(exchange: Exchange, sid: str) -> CallEnd:
     with trio.fail_after(15):
         while True:
             for end in await exchange.world.composed.store.calls(exchange.tenant.id):
                 if end.call_sid == sid:
-                    return end.outcome_reason
+                    return end
             await trio.sleep(0.1)
+
+
+async def outcome(exchange: Exchange, sid: str) -> str:
+    return (await ended(exchange, sid)).outcome_reason
 
 
 async def test_a_browser_is_answered_as_any_caller(exchange: Exchange) -> None:
@@ -95,12 +101,7 @@ async def test_nonsense_on_the_line_ends_the_call(exchange: Exchange) -> None:
     assert await outcome(exchange, rung["call_sid"]) == "caller_hung_up"
 
 
-async def test_a_page_that_is_closed_has_hung_up(exchange: Exchange) -> None:
-    async with exchange.page() as page:
-        rung = await exchange.ring(page)
-        async with exchange.line(rung["line"], page) as phone:
-            await phone.until("mark")
-    assert await outcome(exchange, rung["call_sid"]) == "caller_hung_up"
+# --- what the gateway orders -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["carrier knows the call", "carrier answers 404"])

@@ -4,6 +4,7 @@ import pytest
 import trio
 import trio.testing
 
+from engine.call.deadlines import ASKED_TWICE, SILENCE_S
 from engine.call.desk import AgentEnds
 from engine.messages import Floor, OperatorActed, ResponseFinished, ResponseStarted
 from tests.call.floor import talking
@@ -33,3 +34,15 @@ async def test_an_order_is_noticed_by_a_quiet_conversation_at_once(autojump_cloc
         if ordered:
             await talk.tell(OperatorActed())
         assert talk.over.is_set() is ordered
+
+
+async def test_a_caller_to_whom_an_operator_speaks_is_not_taken_for_gone(autojump_clock: Clock) -> None:
+    async with talking() as talk:
+        await talk.greeted()
+        for _ in range(ASKED_TWICE):
+            await trio.sleep(SILENCE_S + 0.1)
+            await talk.answers(talk.next_generation())
+        await trio.sleep(SILENCE_S - 1)
+        await talk.tell(OperatorActed(talk.next_generation()))
+        await trio.sleep(2)
+        assert not talk.over.is_set()

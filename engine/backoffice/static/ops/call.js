@@ -77,7 +77,7 @@ export function callPanel({ into, tenant, sid, me, onClose }) {
 
   function note(words) {
     over.hidden = false;
-    text(over, words);
+    text(over, words.charAt(0).toUpperCase() + words.slice(1));
   }
 
   function head() {

@@ -69,6 +69,9 @@ export function when(iso) {
   return at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 }
 
+// Whose clock that is: "New York", "Berlin". Times without a place mislead whoever looks after several.
+export const zone = () => new Intl.DateTimeFormat().resolvedOptions().timeZone.split("/").pop().replaceAll("_", " ");
+
 // --- said aloud to a screen reader: seldom, and never the same twice in a row -------------------------------------
 
 const aloud = document.getElementById("say-aloud");

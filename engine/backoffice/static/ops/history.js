@@ -1,7 +1,7 @@
 // Calls that have ended: found by tenant, outcome, caller and day; each with all that was kept of it.
 
 import { get, query } from "./api.js";
-import { clock, failed, h, phone, put, show, text, when } from "./dom.js";
+import { clock, failed, h, phone, plural, put, show, text, when, zone } from "./dom.js";
 import { lanes } from "./lanes.js";
 import { moments, talk } from "./story.js";
 import { allTenants } from "./tenants.js";
@@ -9,6 +9,9 @@ import { allTenants } from "./tenants.js";
 const OUTCOMES = ["success", "client", "server", "upstream", "indeterminate"];
 const SAYS = { success: "success", client: "caller or line", server: "our fault", upstream: "a provider's", indeterminate: "not known" };
 const WEIGHS = { server: "bad", upstream: "watch", indeterminate: "watch" };
+
+const AGAIN = 6; // looks for a call that has only just ended
+const AGAIN_MS = 1500;
 
 let chosen = ""; // the tenant that was looked at last
 
@@ -23,7 +26,7 @@ export function historyView({ me, rest }) {
   const note = h("p", { class: "notice", hidden: true });
   const board = h("section", { class: "panel board", "aria-label": "Calls that have ended" },
     h("div", { class: "head filters" }, which, outcome, h("div", { class: "search" }, caller), h("div", {}, day)),
-    h("div", { class: "scroll" }, h("table", { class: "past" }, h("thead", {}, h("tr", {}, ["Ended", "Caller", "Outcome"].map((name) => h("th", { scope: "col" }, name)), ["Turns", "Lasted"].map((name) => h("th", { scope: "col", class: "num" }, name)))), body), note, h("div", { class: "notice more" }, more)));
+    h("div", { class: "scroll" }, h("table", { class: "past" }, h("thead", {}, h("tr", {}, [["Ended", h("small", {}, ` ${zone()} time`)], "Caller", "Outcome"].map((name) => h("th", { scope: "col" }, name)), ["Turns", "Lasted"].map((name) => h("th", { scope: "col", class: "num" }, name)))), body), note, h("div", { class: "notice more" }, more)));
   const split = h("div", { class: "split" }, board);
   show(h("div", { class: "view" }, h("h1", { class: "visually-hidden" }, "History"), split));
   let shut = null;
@@ -97,7 +100,7 @@ function pastCall(into, tenant, sid) {
     const picture = lanes();
     const sounds = [...recordings.map((one) => sound("Recording", one.audio || `${path}/recording`, one.duration_s)), ...call.messages.map((one) => sound("Message left", one.audio, one.duration_s))];
     panel.replaceChildren(
-      h("div", { class: "head" }, h("div", { class: "who" }, title, h("p", { class: "quiet" }, `${tenant} · ${when(call.ended_at)} · ${clock(call.duration_s)} · ${call.turns} turns`)),
+      h("div", { class: "head" }, h("div", { class: "who" }, title, h("p", { class: "quiet" }, `${tenant} · ${when(call.ended_at)} (${zone()}) · ${clock(call.duration_s)} · ${plural(call.turns, "turn")}`)),
         h("strong", { class: WEIGHS[call.outcome] || "good" }, call.reason.replaceAll("_", " ")), h("button", { class: "button", type: "button", onclick: close }, "Close")),
       h("div", { class: "scroll" },
         call.detail && h("section", {}, h("h3", {}, "How it ended"), h("p", {}, call.detail)),
@@ -111,16 +114,24 @@ function pastCall(into, tenant, sid) {
     title.focus({ preventScroll: true });
   }
 
-  (async () => {
+  let again = 0;
+  let left = false;
+  async function look(tries) {
     try {
       const call = await get(path);
       fill(call, await recordingsOf(tenant, sid));
     } catch (error) {
+      if (left) return;
+      if (error.status === 404 && tries > 0) again = window.setTimeout(look, AGAIN_MS, tries - 1);
+      if (tries < AGAIN) return; // it is said already
       const words = error.status === 404 ? "Nothing is kept of that call (yet): it appears here moments after its end." : error.message;
       panel.replaceChildren(h("div", { class: "head" }, h("div", { class: "who" }, h("h2", {}, "Call")), h("button", { class: "button", type: "button", onclick: close }, "Close")), h("p", { class: "notice" }, words));
     }
-  })();
+  }
+  look(AGAIN);
   return () => {
+    left = true;
+    window.clearTimeout(again);
     window.removeEventListener("keydown", escape);
     panel.remove();
   };

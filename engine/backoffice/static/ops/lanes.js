@@ -6,6 +6,7 @@ import { attr, clock, h, svg } from "./dom.js";
 const LANES = ["Floor", "Caller", "Agent", "Retrieval", "Tools", "Trouble"];
 const TALL = 26;
 const PX_PER_S = 14;
+const WRITTEN = 44; // px that a time takes: one that would be cut off is not written
 const BAD = new Set(["model_lost", "model_refused", "transfer_failed", "unanswered"]);
 const WATCH = new Set(["handover", "replayed", "endless", "silence", "expiring", "order", "transfer"]);
 const OUTCOMES = { Notes: "notes", NothingFound: "meh", Skipped: "meh", TimedOut: "bad" };
@@ -18,6 +19,7 @@ export function marks(timeline, until) {
   let floor = null;
   const answers = new Map();
   const tools = [];
+  const taken = []; // of the floor, by an operator: over whoever has it
   const put = (lane, from, to, kind, says) => found.push({ lane, from: Math.max(0, from), to, kind, says });
   const holds = (kind, at) => {
     if (floor) put(0, floor.at, at, floor.kind, floor.kind === "human" ? "operator" : floor.kind);
@@ -34,7 +36,11 @@ export function marks(timeline, until) {
       put(2, from, at, kind === "cut" ? "agent cut-short" : "agent", kind === "cut" ? `cut: ${text}` : text);
       answers.clear();
     } else if (kind === "script" || kind === "filler") put(2, at, at + Math.max(600, 62 * text.length), kind === "script" ? "script" : "agent", text);
-    else if (kind === "operator") put(2, at, at + Math.max(600, 62 * text.length), "human", `operator: ${text}`);
+    else if (kind === "operator") {
+      const to = at + (facts.ms || 62 * text.length);
+      put(2, at, to, "human", `operator: ${text}`);
+      taken.push({ lane: 0, from: at, to, kind: "human", says: "operator" });
+    }
     else if (kind === "retrieved") put(3, at - Math.max(facts.search_ms || 0, facts.held_ms || 0, 250), at, OUTCOMES[facts.outcome] || "meh", `${facts.outcome}: ${text}`);
     else if (kind === "tool_call") tools.push({ name: text, at });
     else if (kind === "tool_result") {
@@ -47,7 +53,7 @@ export function marks(timeline, until) {
   if (floor) put(0, floor.at, until, floor.kind, floor.kind);
   for (const at of answers.values()) put(2, at, until, "agent", "agent speaks");
   for (const one of tools) put(4, one.at, until, "tool", `${one.name}, running`);
-  return found;
+  return [...found, ...taken];
 }
 
 export function lanes() {
@@ -55,9 +61,13 @@ export function lanes() {
   const box = h("div", { class: "lanes-scroll", tabindex: "0", role: "group", "aria-label": "Timeline, scrolls sideways" }, picture);
   const node = h("div", { class: "lanes-box" }, h("div", { class: "lanes-names", "aria-hidden": "true" }, LANES.map((name) => h("span", {}, name))), box);
   let follows = true;
-  box.addEventListener("scroll", () => { follows = box.scrollLeft + box.clientWidth >= box.scrollWidth - 24; });
+  let put = -1; // where we scrolled to ourselves: by the time that is told, the picture may have grown again
+  let painted = [[], 0];
+  box.addEventListener("scroll", () => { if (box.scrollLeft !== put) follows = box.scrollLeft + box.clientWidth >= box.scrollWidth - 24; });
+  new ResizeObserver(() => paint(...painted)).observe(box);
 
   function paint(timeline, until) {
+    painted = [timeline, until];
     const found = marks(timeline, until);
     const from = timeline.length ? Math.max(0, Math.min(timeline[0].at_ms, until) - 500) : 0;
     const seconds = Math.max(20, (until - from) / 1000 + 2);
@@ -69,7 +79,7 @@ export function lanes() {
     const drawn = [];
     for (let s = Math.ceil(from / 10000) * 10; s * 1000 < from + (wide / PX_PER_S) * 1000; s += 10) {
       drawn.push(svg("line", { class: "tick", x1: x(s * 1000), x2: x(s * 1000), y1: 0, y2: LANES.length * TALL }));
-      drawn.push(svg("text", { x: x(s * 1000) + 3, y: LANES.length * TALL + 14 }, clock(s)));
+      if (x(s * 1000) + WRITTEN < wide) drawn.push(svg("text", { x: x(s * 1000) + 3, y: LANES.length * TALL + 14 }, clock(s)));
     }
     for (let i = 1; i <= LANES.length; i++) drawn.push(svg("line", { class: "rule", x1: 0, x2: wide, y1: i * TALL, y2: i * TALL }));
     for (const one of found) {
@@ -78,7 +88,10 @@ export function lanes() {
       if (one.kind.endsWith("cut-short")) drawn.push(svg("line", { class: "cut", x1: at.x + at.width, x2: at.x + at.width, y1: at.y - 3, y2: at.y + at.height + 3 }));
     }
     picture.replaceChildren(...drawn);
-    if (follows) box.scrollLeft = box.scrollWidth;
+    if (follows) {
+      box.scrollLeft = box.scrollWidth;
+      put = box.scrollLeft;
+    }
   }
   return { node, paint, toStart: () => { follows = false; box.scrollLeft = 0; } };
 }

@@ -68,10 +68,11 @@ function keepLag(one) {
   live.lag.set(one.url, kept);
 }
 
-// Only what is bad is read out, and only when the kinds of trouble change: counts go up and down all the time.
+// Only what is bad is read out, and only when the kinds of trouble change: counts go up and down all the time, and so
+// does by how much somebody is late.
 function tell() {
   const bad = live.alarms.filter((alarm) => alarm.weight === "bad");
-  const kinds = bad.map((alarm) => alarm.about || alarm.says).join("|");
+  const kinds = bad.map((alarm) => alarm.about || alarm.says.replace(/\b\d+ (?=ms|MiB|%)/g, "")).join("|");
   if (kinds === said) return;
   said = kinds;
   announce(bad.length ? `${plural(bad.length, "problem")}: ${bad.map((alarm) => alarm.says).join("; ")}` : "No problems now");

@@ -1,9 +1,10 @@
-// The frame: who is there, which view, which theme. Views are functions of the rest of the address; each returns how to
-// leave it.
+// The ops page: who is there, and which view. Views are functions of the rest of the address; each returns how to leave
+// it.
 
-import { ask, get, post } from "./api.js";
+import { get } from "./api.js";
 import { callsView } from "./calls.js";
 import { announce, h, page, plural, show, text } from "./dom.js";
+import { keepTheme, keepWayOut, loginView, showBar } from "./frame.js";
 import { healthView } from "./health.js";
 import { historyView } from "./history.js";
 import { isLate, live, onBoard, start, stop } from "./live.js";
@@ -20,28 +21,6 @@ let me = null;
 let leave = () => {};
 let open = "";
 
-// --- theme: the system's, until somebody says otherwise ------------------------------------------------------------
-
-const system = window.matchMedia("(prefers-color-scheme: dark)");
-const themes = ["system", "light", "dark"];
-
-function theme() {
-  const chosen = localStorage.getItem("frontdesk-theme") || "system";
-  const is = chosen === "system" ? (system.matches ? "dark" : "light") : chosen;
-  document.documentElement.dataset.theme = is;
-  const button = document.getElementById("theme");
-  text(button, { system: "Auto", light: "Light", dark: "Dark" }[chosen]);
-  button.setAttribute("aria-label", `Theme: ${chosen}. Change`);
-  window.dispatchEvent(new Event("frontdesk:theme"));
-}
-
-document.getElementById("theme").addEventListener("click", () => {
-  const chosen = localStorage.getItem("frontdesk-theme") || "system";
-  localStorage.setItem("frontdesk-theme", themes[(themes.indexOf(chosen) + 1) % themes.length]);
-  theme();
-});
-system.addEventListener("change", theme);
-
 // --- the way in and out --------------------------------------------------------------------------------------------
 
 function login() {
@@ -50,31 +29,8 @@ function login() {
   leave = () => {};
   open = "";
   me = null;
-  bar.hidden = verdict.hidden = true;
-  document.title = "Log in · Frontdesk ops";
-  const wrong = h("p", { class: "mistake", role: "alert" });
-  const token = h("input", { class: "field", type: "password", name: "token", autocomplete: "current-password", required: true });
-  const button = h("button", { class: "button main", type: "submit" }, "Log in");
-  const form = h("form", {
-    onsubmit: async (event) => {
-      event.preventDefault();
-      button.disabled = true;
-      text(wrong, "");
-      try {
-        await ask("POST", "/ops/login", { token: token.value });
-        await enter();
-      } catch (error) {
-        text(wrong, error.status === 401 ? "That token or key is not known here." : error.message);
-        token.select();
-      } finally {
-        button.disabled = false;
-      }
-    },
-  }, h("input", { type: "text", name: "username", autocomplete: "username", value: "ops", hidden: true }), // for password managers
-  h("label", { class: "named" }, "Operator token or tenant key", token), wrong, button);
-  show(h("div", { class: "panel login" }, h("img", { src: "/static/ops/mark.svg", alt: "" }), h("h1", {}, "Frontdesk ops"),
-    h("p", { class: "quiet" }, "Calls on the line, what is wrong with them, and what to do about it."), form));
-  token.focus();
+  verdict.hidden = true;
+  loginView({ name: "Frontdesk ops", about: "Calls on the line, what is wrong with them, and what to do about it.", enter });
 }
 
 async function enter() {
@@ -86,8 +42,7 @@ async function enter() {
     window.setTimeout(enter, 3000);
     return undefined;
   }
-  bar.hidden = false;
-  for (const tab of bar.querySelectorAll("[data-operator]")) tab.hidden = Boolean(me.tenant_id);
+  showBar(me);
   if (me.scopes.includes("calls")) {
     verdict.hidden = false;
     start();
@@ -95,12 +50,6 @@ async function enter() {
   route();
   return undefined;
 }
-
-document.getElementById("leave").addEventListener("click", async () => {
-  await post("/ops/logout").catch(() => {});
-  login();
-});
-window.addEventListener("frontdesk:logged-out", () => me && login());
 
 // --- which view ----------------------------------------------------------------------------------------------------
 
@@ -166,5 +115,6 @@ window.setInterval(() => {
   text(document.getElementById("pulse-says"), late ? (live.heardAt ? `no news for ${s} s` : "connecting") : "live");
 }, 1000);
 
-theme();
+keepTheme();
+keepWayOut(login, () => me);
 enter();

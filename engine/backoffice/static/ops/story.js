@@ -5,16 +5,25 @@ import { weigh } from "./lanes.js";
 
 const SAYS = { caller: "Caller", agent: "Agent", script: "Script", operator: "Operator" };
 
-export function talk(transcript) {
+export function talk(transcript, says = SAYS) {
   if (!transcript.length) return h("p", { class: "quiet" }, "Nothing has been said yet.");
   return h("ol", { class: "talk" }, transcript.map((line) => h("li", { "data-role": line.role },
-    h("span", { class: "by" }, SAYS[line.role] || line.role),
+    h("span", { class: "by" }, says[line.role] || line.role),
     h("p", {}, line.text, line.cut && h("span", { class: "cut-off" }, " (cut short here)")))));
 }
 
+// promptTokenCount 41, passages Parking 0.53, ...: what a program noted, as a person would write it down.
+const worded = (name) => name.replace(/([a-z])([A-Z])/g, "$1 $2").replaceAll("_", " ").toLowerCase();
+
+function said(value) {
+  if (Array.isArray(value)) return value.map(said).join(value.some(Array.isArray) ? ", " : " ");
+  if (value && typeof value === "object") return Object.entries(value).map(([name, one]) => `${worded(name)} ${said(one)}`).join(", ");
+  return String(value);
+}
+
 function facts(moment) {
-  const known = Object.entries(moment.facts || {}).filter(([, value]) => value !== null && value !== "");
-  return known.map(([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`).join(" · ");
+  const known = Object.entries(moment.facts || {}).filter(([, value]) => value !== null && value !== "" && value?.length !== 0);
+  return known.map(([name, value]) => `${worded(name)} ${said(value)}`).join(" · ");
 }
 
 export function moments(timeline) {

@@ -20,7 +20,7 @@ export async function allTenants(me) {
   return found;
 }
 
-const numbers = (one) => one.numbers.map(phone).join(", ") || "no number";
+const numbers = (one) => (one.numbers.length ? one.numbers.map((number, i) => [i ? ", " : "", h("span", { class: "whole-number" }, phone(number))]) : "no number");
 
 export function tenantsView({ me }) {
   const body = h("tbody", {});

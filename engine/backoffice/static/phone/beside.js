@@ -6,6 +6,7 @@ import { lanes } from "../ops/lanes.js";
 import { moments, talk } from "../ops/story.js";
 import { steps } from "./steps.js";
 
+const SAYS = { caller: "You", agent: "They", script: "Script", operator: "Operator" };
 const KEPT_TRIES = 8;
 const BLIND = "Captions come from the gateway: for them the back office needs FRONTDESK_GATEWAYS and FRONTDESK_ADMIN_TOKEN.";
 const FLOORS = { caller: "Listening to you", agent: "Speaking", script: "The script speaks", human: "The operator speaks", nobody: "Your turn" };
@@ -76,7 +77,7 @@ export function beside(setup) {
     const talked = JSON.stringify(transcript);
     if (talked === spoken || !transcript.length) return;
     spoken = talked;
-    keepUp(said, () => said.replaceChildren(talk(transcript)));
+    keepUp(said, () => said.replaceChildren(talk(transcript, SAYS)));
   }
 
   // A call goes on between two moments of it.

@@ -28,7 +28,7 @@ const SAYS = {
     const found = facts.passages || [];
     const cost = `held the answer back ${ms(facts.held_ms)}`;
     if (!found.length) return ["Looked up", `${LOOKED[facts.outcome] || facts.outcome} ${quoted(text)}`, [facts.why, cost].filter(Boolean).join(" · ")];
-    return ["Looked up", h("ul", { class: "sources" }, found.map(([source, score]) => h("li", {}, source, h("span", { class: "quiet num" }, ` ${score.toFixed(2)}`)))), cost];
+    return ["Looked up", h("ul", { class: "sources" }, found.map(([source, score]) => h("li", {}, source, h("span", { class: "quiet num", title: "how well it fits" }, ` ${score.toFixed(2)}`)))), cost];
   },
   tool_call: (text, facts) => ["Tool", text.replaceAll("_", " "), arguments_(facts.arguments)],
   tool_result: (text, facts) => ["Tool", facts.response?.message || `${text} is done`, `${ms(facts.ms)}${facts.deduplicated ? ", answered from the ledger" : ""}`],

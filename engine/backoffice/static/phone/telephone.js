@@ -12,12 +12,16 @@ const FLOOR_DB = -60;
 const CALLER = "+15550100199"; // from the range that nobody has
 
 export function telephone(setup) {
-  const whom = h("select", { id: "whom" }, setup.tenants.map((one) => h("option", { value: one.id }, `${one.name}, ${phone(one.numbers[0])}`)));
+  const whom = h("select", { id: "whom" }, setup.tenants.map((one) => h("option", { value: one.id }, one.name)));
+  const number = h("span", { class: "number quiet num" });
+  const named = () => text(number, phone(setup.tenants.find((one) => one.id === whom.value)?.numbers[0]));
+  whom.addEventListener("change", named);
+  if (setup.tenants.length) named();
   const caller = h("input", { class: "field", value: CALLER, inputMode: "tel", autocomplete: "off", pattern: "\\+[1-9][0-9]{6,14}", required: true });
   const dial = h("button", { class: "button main go", type: "submit" }, "Call");
   const wrong = h("p", { class: "mistake", role: "alert" });
   const form = h("form", { class: "whom", onsubmit: (event) => { event.preventDefault(); begin(); } },
-    h("label", { class: "named" }, "Business", whom), h("label", { class: "named" }, "Your number, as they see it", caller), dial);
+    h("div", {}, h("label", { class: "named" }, "Business", whom), number), h("label", { class: "named" }, "Your number, as they see it", caller), dial);
   const state = h("p", { class: "state", role: "status" });
   const hint = h("p", { class: "quiet" });
   const timer = h("span", { class: "timer num", "aria-hidden": "true" });
@@ -86,9 +90,21 @@ export function telephone(setup) {
   }
 
   function hear(told) {
-    if (told.event === "start") text(state, `On the line with ${call.name}`);
-    else if (told.event === "stopped") text(state, "Waiting for what the gateway wants next…");
-    else if (told.event === "say") {
+    if (told.event === "start") {
+      if (call.broken) note("The line to the gateway broke, and is up again: the call goes on.");
+      call.broken = false;
+      text(state, `On the line with ${call.name}`);
+    } else if (told.event === "stopped") {
+      call.broken = told.broken;
+      text(state, told.broken ? "The line to the gateway broke. Asking for another…" : "Waiting for what the gateway wants next…");
+    } else if (told.event === "lost") {
+      call.before = state.textContent;
+      text(state, "Your connection broke. Trying to get back on the line…");
+    } else if (told.event === "back") {
+      text(state, call.before);
+      note("Your connection broke, and is up again. What was said meanwhile is in the captions.");
+    }
+    if (told.event === "say") {
       note(`The carrier says: “${told.text}”`);
       speak(told.text, told.language).then(() => call && call.line.said());
     } else if (told.event === "dial") note(`The carrier would ring ${phone(told.number)} now, and connect you.`);
@@ -104,14 +120,16 @@ export function telephone(setup) {
     if (!call) return;
     call.sound.close();
     call = null;
+    const wasOnCall = onCall.contains(document.activeElement) || document.activeElement === document.body;
     form.hidden = false;
     onCall.hidden = true;
     text(state, why);
+    text(dial, "Call again");
     text(timer, "");
     for (const one of problems) notes.append(h("li", { class: "watch" }, one));
     announce(why);
     story.over();
-    if (document.activeElement === document.body) dial.focus();
+    if (wasOnCall) dial.focus();
   }
 
   function setMuted(now) {
