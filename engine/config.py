@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     gateways: str = ""  # URLs of their ops pages, with commas between
     backoffice_requests_per_minute: Annotated[int, Field(ge=1)] = 1200
     price_book: Path | None = None  # None: nothing costs anything
+    biller_url: AnyUrl | None = None  # None: nobody is told of closed months but tenants themselves
+    biller_secret: SecretStr | None = None
+    biller_allow_private: bool = False
     worker_id: str = "worker-0"  # told by the supervisor to each of its workers
 
     twilio_account_sid: str | None = None

@@ -52,6 +52,8 @@ class OfficeState:
         dead: deliveries that were given up, and wait for a replay.
         endpoints_failed: endpoints that we turned off, since they failed for too long.
         retention_ran_at: seconds since 1970; None: not since the start.
+        bills, bills_oldest_s: closed months that the biller has not taken, and since when the oldest waits; None: there
+            is no biller.
     """
 
     looked_at: float
@@ -60,6 +62,8 @@ class OfficeState:
     dead: int
     endpoints_failed: int
     retention_ran_at: float | None = None
+    bills: int | None = None
+    bills_oldest_s: float | None = None
 
 
 class Metrics:
@@ -204,6 +208,8 @@ class _OfficeNow(Collector):
             "outbox_oldest_seconds": ("How long ago the oldest of them was told", lambda s: s.oldest_s),
             "outbox_dead": ("Webhook deliveries given up", lambda s: s.dead),
             "webhook_endpoints_failed": ("Endpoints turned off by us", lambda s: s.endpoints_failed),
+            "bills_waiting": ("Closed months that the biller has not taken", lambda s: s.bills),
+            "bills_oldest_seconds": ("How long ago the oldest of them was closed", lambda s: s.bills_oldest_s),
             "office_looked_timestamp_seconds": ("When the above was looked at", lambda s: s.looked_at),
             "retention_ran_timestamp_seconds": ("When what is too old was deleted", lambda s: s.retention_ran_at),
         }

@@ -183,7 +183,11 @@ class Pacer:
 
     def ahead_ms(self, now: float) -> float:
         """How much accepted audio the caller has still to hear; 0.0 means that the line is silent."""
-        return (self._backlog + self._carrier.sent - self._carrier.head(now)) / BYTES_PER_MS
+        return self._backlog / BYTES_PER_MS + self.held_ms(now)
+
+    def held_ms(self, now: float) -> float:
+        """How much of what was sent the carrier has still to play."""
+        return (self._carrier.sent - self._carrier.head(now)) / BYTES_PER_MS
 
     def statistics(self) -> PacerStatistics:
         """Counts since the beginning, and what waits now."""

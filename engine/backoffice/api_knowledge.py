@@ -27,13 +27,14 @@ from engine.backoffice.problems import Problem
 from engine.backoffice.reading import read_bytes
 from engine.retrieval.ingest import NOTES_NAME, Ingested
 from engine.retrieval.knowledge_search import KnowledgeSearch
+from engine.retrieval.read_apart import read_apart
 from engine.retrieval.readers import KINDS
 from engine.store.postgres_work import Source
 
 TYPES = ("text/markdown", "text/plain", "text/html", "text/csv", "application/pdf", "application/octet-stream")
 LONGEST_FILE = 20_000_000
 LONGEST_NAME = 200  # bytes
-READERS = 2  # files read at once: each takes a thread, and a large one its time
+READERS = 2  # files read at once: each takes a process, and a large one its time
 SEARCH_S = 20.0  # a person waits, not a caller on the line
 
 
@@ -153,7 +154,7 @@ async def _read_in(office: Office, tenant_id: str, name: str, data: bytes) -> In
     with TemporaryDirectory(prefix="frontdesk-") as folder:
         path = Path(folder) / name
         await trio.to_thread.run_sync(path.write_bytes, data)
-        (outcome,) = await office.shelf.library.add_files(tenant_id, [path])
+        (outcome,) = await office.shelf.library.add_files(tenant_id, [path], read=read_apart)
     if isinstance(outcome, Ingested):
         return outcome
     raise Problem(422, outcome.why.replace(str(path), name), kind="unreadable")

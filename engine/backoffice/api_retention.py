@@ -1,6 +1,6 @@
 """``DELETE .../callers/{number}``: everything that is known of a caller, forgotten. What is deleted is not told anew.
 
-    transcripts, messages, tasks, appointments, recordings ... of that number: deleted
+    transcripts, messages, tasks, appointments, recordings ... of that number, and of its calls: deleted
     usage, statements .......................................... stay, they name nobody
     what others said of the number ............................. stays, with its digits as nines
 

@@ -23,6 +23,7 @@ from quart_trio import QuartTrio
 import engine
 from engine.backoffice import (
     access,
+    api_bills,
     api_calls,
     api_keys,
     api_knowledge,
@@ -37,6 +38,7 @@ from engine.backoffice import (
     api_webhooks,
     api_work,
     docs,
+    health,
     metrics_page,
     once,
     ops,
@@ -55,6 +57,7 @@ from engine.server.app import listen
 # One line a resource; made in this order.
 BLUEPRINTS: tuple[Callable[[Office], Blueprint], ...] = (
     docs.blueprint,
+    health.blueprint,
     metrics_page.blueprint,
     api_tenants.blueprint,
     api_numbers.blueprint,
@@ -68,6 +71,7 @@ BLUEPRINTS: tuple[Callable[[Office], Blueprint], ...] = (
     api_keys.blueprint,
     api_live.blueprint,
     api_usage.blueprint,
+    api_bills.blueprint,
     api_webhooks.blueprint,
     ops.blueprint,
     phone.blueprint,

@@ -1,4 +1,4 @@
-"""What the back office does by itself: look how its webhooks stand, and delete what tenants keep no longer.
+"""What the back office does by itself: look how its webhooks and bills stand, and delete what tenants keep no longer.
 
 ``Tenant.retention_days`` is how long what callers left is kept: transcripts, messages, tasks, recordings, what the
 ledger and lost workers have left. Sums stay (usage, statements), and so does the business's diary. 0 days: what has
@@ -8,6 +8,7 @@ ended goes with the next cleaning. Any number of back offices may do this at onc
 import math
 import time
 from collections import Counter
+from dataclasses import replace
 
 import trio
 
@@ -15,6 +16,7 @@ from engine.backoffice.office import Office
 from engine.errors import MisuseError, RemoteError
 from engine.log import get_logger
 from engine.recording.files import RecordingFiles
+from engine.store.postgres_bills import Bills
 from engine.store.postgres_retention import PostgresRetention, RecordingKey
 from engine.tenants.tenant import Tenant
 
@@ -34,12 +36,18 @@ async def run_chores(office: Office) -> None:
 
 
 async def _look(office: Office) -> None:
-    retention = PostgresRetention(office.database)
+    retention, bills = PostgresRetention(office.database), Bills(office.database)
     while True:
         try:
-            office.watch.seen = await retention.office_state(time.time())
+            seen = await retention.office_state(time.time())
+            if office.settings.biller_url is not None:
+                waiting, oldest_s = await bills.standing()
+                seen = replace(seen, bills=waiting, bills_oldest_s=oldest_s)
+            office.watch.seen, office.watch.database_away = seen, None
         except RemoteError as error:
-            log.warning("webhooks could not be looked at", detail=str(error))  # how old the last look is, is a metric
+            office.watch.database_away = office.watch.database_away or str(error)  # what was found out first says most
+            # How old the last look is, is a metric.
+            log.warning("webhooks and bills could not be looked at", detail=str(error))
         await trio.sleep(LOOK_EVERY_S)
 
 

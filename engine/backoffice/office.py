@@ -15,12 +15,13 @@ from pydantic import ValidationError
 
 from engine.backoffice.live import Live, open_live
 from engine.backoffice.problems import Problem
+from engine.backoffice.reaching import reached_sooner_or_later
 from engine.backoffice.watch import Watch
 from engine.config import Settings
 from engine.server.compose import voice_cache
-from engine.server.shelf import Shelf, open_shelf
+from engine.server.shelf import Shelf, database_config, open_embedder
 from engine.sim.caller import Exchange
-from engine.store.database import Database
+from engine.store.database import Database, open_database
 from engine.store.ledger import Ledger
 from engine.store.postgres_api_keys import ApiKeys
 from engine.store.postgres_audit import AuditLog
@@ -89,27 +90,31 @@ class Office:
 
 @asynccontextmanager
 async def open_office(
-    settings: Settings, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    settings: Settings, *, now: Callable[[], datetime] = lambda: datetime.now(UTC), waits: bool = False
 ) -> AsyncIterator[Office]:
     """Open the database and everything that stands on it.
 
+    Args:
+        waits: for a database that cannot be reached, with an office that is open meanwhile (``reaching.py``).
+
     Raises:
         ConfigurationError: the database cannot be used.
-        StoreUnavailable: it cannot be reached.
+        StoreUnavailable: it cannot be reached, and is not waited for.
     """
     key = settings.secret_key.get_secret_value() if settings.secret_key else None
     tool_secrets = ToolSecrets(settings.tool_secrets, secret_key=key)
+    watch, config = Watch(), database_config(settings)
     async with (
-        open_shelf(settings) as shelf,
-        open_ledger(shelf.database) as ledger,
+        reached_sooner_or_later(config, watch) if waits else open_database(config) as database,
+        open_embedder(settings) as embedder,
+        open_ledger(database) as ledger,
         open_live(settings, lambda: now().timestamp()) as live,
         open_http_tools(tool_secrets, allow_private=settings.tools_allow_private) as http_tools,
     ):
-        database = shelf.database
         yield Office(
             settings=settings,
             database=database,
-            shelf=shelf,
+            shelf=Shelf(database, embedder),
             tenants=PostgresTenants(database),
             store=PostgresStore(database),
             diary=PostgresDiary(database),
@@ -124,4 +129,5 @@ async def open_office(
             live=live,
             secret=(key or secrets.token_hex(32)).encode(),
             now=now,
+            watch=watch,
         )

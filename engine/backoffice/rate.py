@@ -1,4 +1,8 @@
-"""How often somebody may ask: a token bucket for each, in this process."""
+"""How often somebody may ask: a token bucket for each, in this process.
+
+It protects this process, so it counts by itself: a count shared through the database would cost every request a write
+to it, which is what is to be protected.
+"""
 
 from collections import OrderedDict
 

@@ -189,9 +189,13 @@ class Admissions:
         midnight = now - _since_midnight_s(on.tenant, wall)
         self._add(use, _day(on.tenant, wall), now - max(on.entered_at, midnight))
 
-    def told_used(self, tenant: Tenant, minutes: float, wall: datetime) -> None:
-        """Minutes of the tenant's present day that were not seen here: of other workers, or from before a start."""
-        self._add(self._use(tenant.id), _day(tenant, wall), 60 * minutes)
+    def told_day(self, tenant: Tenant, minutes: float, wall: datetime) -> None:
+        """By the store's sum, so many minutes of calls that have ended are of the tenant's present day.
+
+        Of other workers too, and from before a start; where more was seen here, the sum does not have it all yet.
+        """
+        use, day = self._use(tenant.id), _day(tenant, wall)
+        self._add(use, day, max(0.0, 60 * minutes - self._ended_s(use, day)))
 
     def told_month(self, tenant_id: str, minutes: float, ends: datetime) -> None:
         """By the store's sum, so many minutes of calls that have ended are of the month that ends then."""

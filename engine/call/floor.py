@@ -17,6 +17,7 @@ from engine.call.desk import AgentEnds, PersonWanted, Wish
 from engine.call.opening import going_on, greeting
 from engine.call.orders import Orders, announce
 from engine.call.outcome import Outcome, Reason
+from engine.call.recording import consent_owed
 from engine.call.renewal import Chair, keep_renewed
 from engine.call.seat import UPLINK_QUEUED, Seat
 from engine.call.seating import Successor, first_seat, seek
@@ -92,7 +93,8 @@ async def _converse(call: CallContext, seats: trio.Nursery, seat: Seat) -> tuple
         desk=call.desk,
         metrics=call.services.metrics,
     )
-    instruction = going_on(call.record) if call.record.utterances else greeting(call.tenant)
+    greets = not call.record.utterances
+    instruction = greeting(call.tenant) if greets else going_on(call.record, consent_owed(call.tenant, call.record))
     call.ends.gate.route_to(seat.uplink, may_pause=True)
     chair = Chair(seat, conversation)
     tenure: Tenure | None = None
@@ -173,7 +175,7 @@ async def _script(
                 playout=call.ends.playout.clone(),
                 next_generation=call.ends.next_generation,
                 successor=successor.found if seeking else None,
-                on_line=lambda name, text: call.record.script_said(trio.current_time(), name, text),
+                on_line=lambda name, text, number: call.record.script_said(trio.current_time(), name, text, number),
                 on_message=call.record.keep_message,
             )
         nursery.cancel_scope.cancel()

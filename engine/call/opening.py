@@ -1,6 +1,6 @@
 """What a model is told when it is given the floor: greet, or go on where the call stands. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.call.record import CallRecord
 from engine.messages import Speak
@@ -51,8 +51,8 @@ def greeting(tenant: Tenant) -> Instruction:
     return Instruction(told, tenant.opening_words)
 
 
-def going_on(record: CallRecord) -> Instruction:
-    """For a session that takes the floor over in mid-call.
+def going_on(record: CallRecord, owed: str = "") -> Instruction:
+    """For a session that takes the floor over in mid-call. ``owed``: a sentence that the caller has yet to hear.
 
     The caller has heard that there was a short interruption. If their last words were not answered to the end, the
     model answers them; otherwise it asks how to go on. The reference notes of that turn go along: no answer is given
@@ -63,7 +63,7 @@ def going_on(record: CallRecord) -> Instruction:
     asked = next((utterance for utterance in reversed(said) if utterance.role == "caller"), None)
     if last is None or asked is None:
         told = "The line was interrupted for a moment and is back. Ask the caller briefly how you can help."
-        return Instruction(told, "How can I help you?")
+        return _owing(owed, Instruction(told, "How can I help you?"))
     say, answer = "", asked.text.strip()
     parts = ["The line was interrupted for a moment and is back; the caller knows. Do not greet again."]
     if last is asked:
@@ -75,4 +75,11 @@ def going_on(record: CallRecord) -> Instruction:
     else:
         parts.append("Everything said so far was heard. Ask the caller briefly what else you can do.")
         say, answer = "What else can I do for you?", ""
-    return Instruction(" ".join(parts), say, answer, record.notes_text)
+    return _owing(owed, Instruction(" ".join(parts), say, answer, record.notes_text))
+
+
+def _owing(owed: str, instruction: Instruction) -> Instruction:
+    if not owed:
+        return instruction
+    told = f'{instruction.text} Before that, tell the caller in exactly these words: "{owed}"'
+    return replace(instruction, text=told, say=f"{owed} {instruction.say}".strip())

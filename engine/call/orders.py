@@ -23,7 +23,7 @@ async def announce(call: CallContext, wish: Wish) -> None:
     generation = ends.next_generation()
     await ends.playout.send(PlayAudio(generation, mulaw))
     await ends.playout.send(EndUtterance(generation))
-    call.record.script_said(trio.current_time(), name, text)
+    call.record.script_said(trio.current_time(), name, text, generation)
     await trio.sleep(len(mulaw) / g711.SAMPLE_RATE_HZ + MARGIN_S)
 
 

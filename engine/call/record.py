@@ -5,7 +5,7 @@ health and (through ``observe``) by whoever watches live. Agent text is what was
 """
 
 import secrets
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -42,6 +42,7 @@ class Utterance:
     Attributes:
         heard_share: of its sound.
         heard_letters: how far into the text that reaches (``heard.py``), where the sound known was not all of it.
+        settled: the carrier has told how much of it was heard; before, all of it is taken to be.
     """
 
     role: str
@@ -51,6 +52,7 @@ class Utterance:
     heard_share: float = 1.0
     heard_letters: float | None = None
     complete: bool = True
+    settled: bool = False
 
     @property
     def heard(self) -> str:
@@ -95,6 +97,7 @@ class CallRecord:
         self.timeline: list[Moment] = []
         self._observe = observe
         self._by_generation: dict[int, Utterance] = {}
+        self._settled: deque[int] = deque(maxlen=GENERATIONS_KEPT)
         self._pace = Pace()
         self.generation = 0  # the last number that was given
 
@@ -148,12 +151,23 @@ class CallRecord:
         """More text of an utterance that is on its way to the caller."""
         utterance = self._by_generation.get(generation)
         if utterance is None:
-            utterance = Utterance("agent", "", turn_id, generation, complete=False)
+            utterance = self._begin(Utterance("agent", "", turn_id, generation, complete=False))
+        utterance.text += delta[: max(0, LONGEST_TEXT - len(utterance.text))]
+
+    def _begin(self, utterance: Utterance) -> Utterance:
+        self.utterances.append(utterance)
+        if (generation := utterance.generation) is not None:
+            utterance.settled = generation in self._settled  # its words came after its sound
             self._by_generation[generation] = utterance
-            self.utterances.append(utterance)
             if len(self._by_generation) > GENERATIONS_KEPT:
                 del self._by_generation[next(iter(self._by_generation))]
-        utterance.text += delta[: max(0, LONGEST_TEXT - len(utterance.text))]
+        return utterance
+
+    def _settle(self, generation: int) -> Utterance | None:
+        self._settled.append(generation)
+        if (utterance := self._by_generation.get(generation)) is not None:
+            utterance.settled = True
+        return utterance
 
     def finished(self, generation: int) -> None:
         """The model has said all it wanted to say with this."""
@@ -163,10 +177,12 @@ class CallRecord:
 
     def cut(self, generation: int, heard_ms: float, queued_ms: float, *, whole: bool = True) -> None:
         """The caller heard only the first ``heard_ms`` of ``queued_ms``; ``whole``: more would not have come."""
-        utterance = self._by_generation.get(generation)
+        utterance = self._settle(generation)
         if utterance is None or queued_ms <= 0:
             return
         utterance.heard_share = min(1.0, heard_ms / queued_ms)
+        if utterance.role == "script":
+            return  # all of its sound was there, and its voice has a pace of its own
         if whole:
             self._pace.learn(utterance.text, queued_ms)
         else:
@@ -174,7 +190,9 @@ class CallRecord:
 
     def played(self, generation: int, heard_ms: float) -> None:
         """The caller heard all of it, and it was so long."""
-        self._pace.learn(self.text_of(generation), heard_ms)
+        utterance = self._settle(generation)
+        if utterance is None or utterance.role == "agent":
+            self._pace.learn(self.text_of(generation), heard_ms)
 
     def backchannel(self, now: float, paused_s: float) -> None:
         """The agent paused because the caller made a sound, and went on: it was no interruption."""
@@ -185,9 +203,9 @@ class CallRecord:
         self.tokens[self.provider] += tokens.get("totalTokenCount", 0)
         self.note(now, "usage", tokens=dict(tokens))
 
-    def script_said(self, now: float, name: str, text: str) -> None:
-        """A line of the scripted voice went out."""
-        self.utterances.append(Utterance("script", text, self.turns))
+    def script_said(self, now: float, name: str, text: str, generation: int | None = None) -> None:
+        """A line of the scripted voice went out; how much of it is heard is learnt where it has a generation."""
+        self._begin(Utterance("script", text, self.turns, generation))
         self.note(now, "script", text, line=name)
 
     def keep_message(self, mulaw: bytes) -> None:

@@ -46,7 +46,7 @@ def snapshot(record: CallRecord, now: float) -> Snapshot:
 def mark(record: CallRecord) -> Mark:
     """Differs whenever a snapshot taken now would differ in anything but its age. Cheap: asked twice a second."""
     last = record.timeline[-1] if record.timeline else None
-    recent = [(len(one.text), one.heard_share, one.complete) for one in record.utterances[-RECENT:]]
+    recent = [(len(one.text), one.heard_share, one.complete, one.settled) for one in record.utterances[-RECENT:]]
     return (
         record.handle,
         record.outcome,
@@ -138,7 +138,8 @@ def _judge_heard(record: CallRecord, until_ms: float) -> None:
         at_ms = begun.get(one.generation)
         if one.role != "agent" or at_ms is None or not one.text:
             continue
-        if one.generation in settled or one.heard_share < 1.0:
-            continue  # known
+        was_known, one.settled = one.settled, True  # no carrier will tell any more: from here on it stands as judged
+        if was_known or one.generation in settled or one.heard_share < 1.0:
+            continue
         lasts_ms = 1000 * len(one.text) / CHARACTERS_PER_S
         one.heard_share = min(1.0, max(0.0, until_ms - at_ms) / lasts_ms)

@@ -1,17 +1,21 @@
-"""Which calls are recorded, and what a recorder is given of a call. The recording itself is ``engine/recording``."""
+"""Which calls are recorded, and what a recorder is given of a call. The recording itself is ``engine/recording``.
+
+Consent is what the caller has heard of the sentence, whoever said it: the model, or the script where no model greeted.
+"""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 
 from engine.call.record import CallRecord
 from engine.metrics import Metrics
+from engine.recording.consent import was_heard
 from engine.recording.recorder import Recorded, Recorder, tools_done
 from engine.recording.writer import RecordingWriter
 from engine.tenants.tenant import Tenant
 
-UTTERANCES_LOOKED_AT = 10  # the consent is said with the greeting; of a call that comes back, long ago
+FIRST_LOOKED_AT = 10  # the consent is said with the greeting; of a call that comes back, long ago
+LAST_LOOKED_AT = 4  # where the greeting was lost, by whoever went on
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +26,12 @@ class Recordings:
     metrics: Metrics
     wall_clock: Callable[[], datetime]
 
-    def recorder(self, tenant: Tenant, record: CallRecord, agent_sounding: Callable[[], bool]) -> Recorder | None:
-        """For the line that has just been taken; None where the tenant does not record its calls."""
+    def recorder(self, tenant: Tenant, record: CallRecord, held_s: Callable[[], float]) -> Recorder | None:
+        """For the line that has just been taken; None where the tenant does not record its calls.
+
+        Args:
+            held_s: seconds of our sound that the carrier holds and has not played yet.
+        """
         if not tenant.recording.enabled:
             return None
         if self.writer is None:
@@ -38,13 +46,20 @@ class Recordings:
             caller=record.caller,
             consent=tenant.recording_consent,
             said=lambda: _said(record),
-            silent=lambda: not agent_sounding(),
+            held_s=held_s,
             tools_done=lambda: tools_done(record.timeline),
             wall_clock=self.wall_clock,
         )
         return Recorder(recorded, self.writer, lambda fate: self.metrics.recordings.labels(fate).inc())
 
 
+def consent_owed(tenant: Tenant, record: CallRecord) -> str:
+    """The sentence that the caller has to be told still; empty where they were, or nothing is recorded."""
+    sentence = tenant.recording_consent
+    return sentence if tenant.recording.enabled and not was_heard(sentence, _said(record)) else ""
+
+
 def _said(record: CallRecord) -> Iterable[str]:
-    spoken = (one for one in record.utterances if one.role == "agent")
-    return (one.heard for one in islice(spoken, UTTERANCES_LOOKED_AT))
+    """What is known to have been heard: of what is on its way now nobody can say yet."""
+    spoken = [one for one in record.utterances if one.role != "caller" and one.settled]
+    return (one.heard for one in (*spoken[:FIRST_LOOKED_AT], *spoken[FIRST_LOOKED_AT:][-LAST_LOOKED_AT:]))

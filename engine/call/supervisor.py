@@ -137,7 +137,9 @@ async def _run_tree(line: MediaLine, tenant: Tenant, record: CallRecord, service
         echo=EchoGuard(playout.played),
     )
     recordings = services.recordings
-    recorder = recordings.recorder(tenant, record, agent_sounding) if recordings is not None else None
+    recorder = None
+    if recordings is not None:
+        recorder = recordings.recorder(tenant, record, lambda: playout.held_s(trio.current_time()))
     desk = CallDesk()
     context = CallContext(
         tenant=tenant,

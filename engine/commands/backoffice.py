@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from engine import log
 from engine.backoffice.app import serve_backoffice
+from engine.backoffice.biller import run_biller
 from engine.backoffice.chores import run_chores
 from engine.backoffice.office import open_office
 from engine.backoffice.telling import run_webhooks
@@ -47,9 +48,10 @@ async def _serve(settings: Settings, is_beside: bool) -> None:  # noqa: FBT001 -
         nursery.start_soon(_watch_signals, shutdown)
         if is_beside:
             nursery.start_soon(_watch_parent, shutdown)
-        async with open_office(settings) as office, trio.open_nursery() as chores:
+        async with open_office(settings, waits=True) as office, trio.open_nursery() as chores:
             chores.start_soon(run_chores, office)
             chores.start_soon(run_webhooks, office)
+            chores.start_soon(run_biller, office)
             await serve_backoffice(office, shutdown=shutdown)
             chores.cancel_scope.cancel()
         nursery.cancel_scope.cancel()

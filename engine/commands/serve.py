@@ -9,6 +9,7 @@ import click
 import trio
 
 from engine import log
+from engine.backoffice.biller import biller_of
 from engine.commands.backoffice import agreed, beside
 from engine.config import Settings
 from engine.errors import ConfigurationError
@@ -113,6 +114,7 @@ def check_config(*, tenants: Path | None) -> None:
     MemoryDirectory(known)  # refuses a number that two of them claim
     if refused := cannot_record(settings, known):
         raise ConfigurationError(f"tenant {', '.join(refused)}: {NO_KEY}")
+    biller_of(settings)
     for tenant in known:
         click.echo(f"tenant {tenant.id}: {', '.join(tenant.numbers) or 'no number'}")
     for name, value in settings.model_dump(mode="json").items():

@@ -1,6 +1,7 @@
 """``frontdesk usage``: what tenants have used and what their months come to, closed and exported.
 
-For a biller of the operator's own, ``close --json`` and ``statement --json`` print one JSON object a line; a tenant's
+A biller of the operator's own is told of each closed month by the back office (``FRONTDESK_BILLER_URL``), and ``send``
+has it told again; or it reads what ``close --json`` and ``statement --json`` print, one JSON object a line. A tenant's
 own systems are told by the event ``usage.closed``.
 """
 
@@ -14,6 +15,7 @@ import orjson
 import trio
 
 from engine import log
+from engine.backoffice.biller import URL, biller_of
 from engine.billing.book import PriceBook, read_price_book
 from engine.billing.closing import close_month, statement_for
 from engine.billing.period import Month
@@ -23,6 +25,7 @@ from engine.config import Settings
 from engine.errors import ConfigurationError
 from engine.server.shelf import database_config
 from engine.store.database import Database, open_database
+from engine.store.postgres_bills import Bills
 from engine.store.postgres_statements import Statements
 from engine.store.postgres_tenants import PostgresTenants
 from engine.store.tenants import TenantDocument
@@ -65,6 +68,14 @@ def statement(
         _show(one, as_json=as_json, said="" if one.closed_at else "  so far")
 
 
+@usage.command()
+@_MONTH
+@_TENANTS
+def send(*, month: str, tenant_ids: tuple[str, ...]) -> None:
+    """Have the back office tell your biller of a closed month once more, under the same ids."""
+    trio.run(_send, Settings.read(), Month.read(month), tenant_ids)
+
+
 def _write(directory: Path | None, name: str, text: Callable[[], str]) -> None:
     if directory is not None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -85,6 +96,20 @@ async def _close(settings: Settings, month: Month, tenant_ids: tuple[str, ...], 
         _show(made, as_json=as_json, said="" if fresh else "  (had been closed)")
 
     await _for_each(settings, tenant_ids, one)
+
+
+async def _send(settings: Settings, month: Month, tenant_ids: tuple[str, ...]) -> None:
+    if biller_of(settings) is None:
+        raise ConfigurationError(f"{URL}: nobody is set to be told")
+    async with _open(settings) as database:
+        bills = Bills(database)
+        closed = await bills.of_month(str(month))
+        if not closed or (missing := sorted(set(tenant_ids) - set(closed))):
+            whose = f" of {', '.join(missing)}" if closed else ""
+            raise ConfigurationError(f"{month}{whose} is not closed; frontdesk usage close closes it")
+        for tenant_id in tenant_ids or closed:
+            if (bill := await bills.send(tenant_id, str(month))) is not None:
+                click.echo(f"{tenant_id}\t{month}\t{bill.event_id}")
 
 
 async def _statements(settings: Settings, month: Month, tenant_ids: tuple[str, ...]) -> list[Statement]:

@@ -111,7 +111,7 @@ class _Responder:
         next_generation: Callable[[], int],
         tenant: Tenant,
         prompts: Prompts,
-        on_line: Callable[[str, str], None],
+        on_line: Callable[[str, str, int], None],
     ) -> None:
         self._script = script
         self._message = message
@@ -188,7 +188,7 @@ class _Responder:
         await self._playout.send(PlayAudio(self._generation, self._prompts.sound(say)))
         await self._playout.send(EndUtterance(self._generation))
         if text := line_text(self._tenant, say):
-            self._on_line(say.line.value, text)
+            self._on_line(say.line.value, text, self._generation)
 
     def end(self) -> ScriptEnd:
         """How it came out."""
@@ -216,7 +216,7 @@ async def run_responder(
     playout: trio.MemorySendChannel[PlayoutCommand],
     next_generation: Callable[[], int],
     successor: trio.Event | None,
-    on_line: Callable[[str, str], None] = _ignore,
+    on_line: Callable[[str, str, int], None] = _ignore,
     on_message: Callable[[bytes], None] = _ignore,
     patience: Patience = USUAL_PATIENCE,
 ) -> ScriptEnd:
@@ -233,7 +233,7 @@ async def run_responder(
         playout: the way to the caller. Whoever spoke before must have been cut: a line waits for older generations.
         next_generation: numbers an utterance.
         successor: set when the floor can be handed on; None: nobody is being sought.
-        on_line: told the name and text of each line as it goes out.
+        on_line: told the name, text and generation of each line as it goes out.
         on_message: told a message once it is complete, also where the caller ends it by hanging up (the responder is
             cancelled): then there is no other way to get it.
         patience: how long to hope for a successor before offering something else.

@@ -41,8 +41,8 @@ class Recorded:
     """Which line of which call this is, and what the caller has to have heard first.
 
     Attributes:
-        said: what the agent has said, as far as the caller has heard it; asked until it holds ``consent``.
-        silent: nobody is being heard of us now.
+        said: what agent and script have said, as far as the caller has heard it; asked until it holds ``consent``.
+        held_s: seconds of our sound that the carrier holds and has not played yet.
         tools_done: the tools that were done in this call, by name, oldest first: it may come back paused.
     """
 
@@ -52,7 +52,7 @@ class Recorded:
     caller: str
     consent: str
     said: Callable[[], Iterable[str]]
-    silent: Callable[[], bool]
+    held_s: Callable[[], float]
     tools_done: Callable[[], Iterable[str]]
     wall_clock: Callable[[], datetime]
 
@@ -98,7 +98,7 @@ class Recorder:
     async def _record(self, caller: CallerSide, agent: AgentSide) -> None:
         while True:
             await trio.sleep(EVERY_S)
-            if self._recorded.silent() and was_heard(self._recorded.consent, self._recorded.said()):
+            if was_heard(self._recorded.consent, self._recorded.said()):
                 break
         tracks = self._begin()
         caller.tap, agent.tap = tracks.heard, self._sent
@@ -108,7 +108,7 @@ class Recorder:
 
     def _begin(self) -> Tracks:
         now, which = trio.current_time(), self._recorded
-        tracks = self._tracks = Tracks(now)
+        tracks = self._tracks = Tracks(now, held_s=which.held_s())
         done = [name for name in which.tools_done() if name in {PAUSE, RESUME}]
         if self._paused or done[-1:] == [PAUSE]:
             self.pause()
@@ -143,5 +143,7 @@ def tools_done(timeline: Iterable[Any]) -> list[str]:
     return [
         moment.text
         for moment in timeline
-        if moment.kind == "tool_result" and moment.facts.get("response", {}).get("status") == "ok"
+        if moment.kind == "tool_result"
+        and not moment.facts.get("deduplicated")  # told again, not done again
+        and moment.facts.get("response", {}).get("status") == "ok"
     ]

@@ -20,10 +20,11 @@ MOST: Final = 30 * SAMPLE_RATE_HZ  # in one piece
 class Tracks:
     """What was said since ``began``. ``take`` gives it away piece by piece."""
 
-    def __init__(self, began: float) -> None:
+    def __init__(self, began: float, *, held_s: float = 0.0) -> None:
+        """Begin. ``held_s``: so much of the agent's sound the carrier holds already; it is not in the recording."""
         self._began = began
         self._base = 0  # position of the first byte that is still here; positions are samples since ``began``
-        self._caller, self._agent = bytearray(), bytearray()
+        self._caller, self._agent = bytearray(), bytearray(_silence(round(held_s * SAMPLE_RATE_HZ)))
         self._blanks: list[tuple[int, int]] = []  # of both tracks
         self._key_blanks: list[tuple[int, int]] = []  # of the caller's
         self._paused_at: int | None = None

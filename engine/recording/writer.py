@@ -43,7 +43,9 @@ class OpenRecording:
 
 
 class RecordingWriter:
-    """``on_done`` gets each recording that has been written to its end; ``on_fate`` counts: ``kept``, ``given_up``.
+    """``on_done`` gets each recording that has been written to its end; ``on_fate`` counts what became of each.
+
+    ``kept``; ``given_up`` where the disk takes nothing more of it; ``crashed`` where nobody foresaw why.
 
     Both are called on the thread, and must not raise.
     """
@@ -94,11 +96,11 @@ class RecordingWriter:
                 continue
             try:
                 self._write(recording, chunk, last=last)
-            except Exception:
+            except Exception as error:
                 # A full disk, a name that is none, a bug: one recording's trouble must not stop all others'.
                 log.exception("a recording is given up", call_sid=recording.call_sid, tenant_id=recording.tenant_id)
                 recording.given_up = True
-                self._on_fate("given_up")
+                self._on_fate("given_up" if isinstance(error, OSError) else "crashed")
                 self._let_go(recording)
         for recording in list(self._being_written):
             self._let_go(recording)  # of calls that are cut off: good as far as they go

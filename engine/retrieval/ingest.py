@@ -6,7 +6,7 @@ their names are.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -18,7 +18,7 @@ from engine.errors import ConfigurationError
 from engine.retrieval.chunk import chunk, embedded_text
 from engine.retrieval.embed import Embedder
 from engine.retrieval.outline import Block
-from engine.retrieval.readers import find_files, read_document
+from engine.retrieval.readers import Document, find_files, read_document
 from engine.store.passages import NewPassage, PassageStore, ReplaceReport, SourceDocument
 from engine.tenants.tenant import Tenant
 
@@ -55,10 +55,17 @@ class Refused:
 
 
 OnProgress: TypeAlias = Callable[[Progress], None]
+ReadFile: TypeAlias = Callable[[Path, str], Awaitable[Document]]
+"""A path and the name that it is to be known by -> what is in it. Raises ``ConfigurationError`` where it is refused."""
 
 
 def _silent(_: Progress) -> None:
     pass
+
+
+async def read_beside(path: Path, name: str) -> Document:
+    """On a thread: for files of whoever runs this; nothing bounds what they take (``read_apart`` does)."""
+    return await trio.to_thread.run_sync(read_document, path, name)
 
 
 class Library:
@@ -69,7 +76,7 @@ class Library:
         self._embedder = embedder
 
     async def add_files(
-        self, tenant_id: str, paths: Sequence[Path], on_progress: OnProgress = _silent
+        self, tenant_id: str, paths: Sequence[Path], on_progress: OnProgress = _silent, *, read: ReadFile = read_beside
     ) -> list[Ingested | Refused]:
         """Read files, and folders of them, in; one outcome for each file. A file that is refused keeps none other back.
 
@@ -83,7 +90,7 @@ class Library:
         for name, path in files:
             on_progress(Progress(name, 0, 0))
             try:
-                document = await trio.to_thread.run_sync(read_document, path, name)
+                document = await read(path, name)
             except ConfigurationError as error:
                 outcomes.append(Refused(name, str(error)))
                 continue

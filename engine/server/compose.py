@@ -168,7 +168,8 @@ async def open_gateway(
             await nursery.start(switchboard.run)
             await nursery.start(loop_lag.run)
             if keeping.statements is not None:
-                nursery.start_soon(run_month_usage, directory.tenants, keeping.statements.used, admissions, now)
+                used, crashed = keeping.statements.used, metrics.crashes.labels("month_usage").inc
+                nursery.start_soon(run_month_usage, directory.tenants, used, admissions, now, crashed)
             if (shelf := keeping.shelf) is not None:
                 nursery.start_soon(
                     lambda: run_tenant_refresh(

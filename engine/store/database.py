@@ -118,7 +118,8 @@ class Database:
         return await self._hop(self._in_transaction, begin, partial(unit, **kwargs), args, abandon=True)
 
     async def across_tenants(self, unit: Unit[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run it in a transaction that sees the documents and numbers of all tenants, and nothing else of them.
+        """Run it in a transaction that sees the documents and numbers of all tenants, and which of their months wait
+        to be billed; nothing else of them.
 
         Raises:
             StoreUnavailable: the database is away.

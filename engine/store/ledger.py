@@ -36,7 +36,7 @@ class EffectKey:
 
     Attributes:
         digest: of the normalised arguments.
-        scope: how far sameness reaches: ``call``, or ``turn-<id>``.
+        scope: how far sameness reaches: ``call``, ``turn-<id>``, or ``id-<call id>``.
     """
 
     tenant_id: str

@@ -127,16 +127,17 @@ async def _forget_recording(connection: Connection, key: RecordingKey) -> None:
 async def _forget_caller(connection: Connection, tenant_id: str, caller: str) -> Forgotten:
     on_line = await connection.fetch(query("calls_on_line"), tenant_id)
     busy = [row["call_sid"] for row in on_line]
-    calls = await _column(connection, "forget_calls_of", tenant_id, caller)
     digits = digits_of(caller)
-    ledger = (tenant_id, calls, busy, digits)
+    ended = await _column(connection, "forget_calls_of", tenant_id, caller)
+    lost = await _column(connection, "forget_live_calls_of", tenant_id, caller, ended, busy)
+    calls = list({*ended, *lost})  # a call that a lost worker left has no end yet, and has left things all the same
     deleted = {
-        "calls": calls,
+        "calls": ended,
+        "live_calls": lost,
         "follow_ups": await _column(connection, "forget_follow_ups_of", tenant_id, caller, calls),
-        "appointments": await _column(connection, "forget_appointments_of", tenant_id, caller),
-        "live_calls": await _column(connection, "forget_live_calls_of", tenant_id, caller, calls, busy),
-        "tool_answers": await _column(connection, "forget_ledger_of", *ledger),
-        "tool_calls": await _column(connection, "forget_tool_calls_of", *ledger),
+        "appointments": await _column(connection, "forget_appointments_of", tenant_id, caller, calls, digits),
+        "tool_answers": await _column(connection, "forget_ledger_of", tenant_id, calls, busy, digits),
+        "tool_calls": await _column(connection, "forget_tool_calls_of", tenant_id, calls, busy, digits),
     }
     struck = 0
     for name in _STRUCK if digits else ():

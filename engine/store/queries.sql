@@ -372,6 +372,49 @@ select month, currency, total, document, closed_at, kept_order from statement
 where tenant_id = $1 and ($2::bigint is null or kept_order < $2)
 order by kept_order desc limit $3
 
+-- Bills: closed months on their way to the operator's biller.
+
+-- bills_due: Which ones are to be told now, the oldest first. Across tenants.
+select tenant_id, month from bill
+where state = 'waiting' and next_at <= now() and (lease_until is null or lease_until <= now())
+order by kept_order limit $1
+
+-- claim_bill: The right to tell one for so many seconds; with what there is to tell.
+with claimed as (
+    update bill set attempts = attempts + 1, lease_until = now() + make_interval(secs => $3)
+    where tenant_id = $1 and month = $2 and state = 'waiting' and next_at <= now()
+        and (lease_until is null or lease_until <= now())
+    returning *
+)
+select c.event_id, c.attempts, s.document, s.closed_at from claimed c join statement s using (tenant_id, month)
+
+-- settle_bill: What came of that try, unless somebody else has it by now.
+update bill set state = case when $4::float8 is null then 'done' else 'waiting' end, lease_until = null,
+    next_at = now() + make_interval(secs => coalesce($4, 0)), status = $5, error = $6,
+    settled_at = case when $4 is null then now() end
+where tenant_id = $1 and month = $2 and attempts = $3 and state = 'waiting' and lease_until is not null
+returning month
+
+-- send_bill: Tell it, or tell it once more, now; whoever is at it settles nothing.
+update bill set state = 'waiting', attempts = 0, next_at = now(), lease_until = null, status = null, error = '',
+    settled_at = null
+where tenant_id = $1 and month = $2
+returning *
+
+-- bill_due: Somebody may tell it.
+select pg_notify('bill_due', $1)
+
+-- bills_page: Of all tenants, newest first. Across tenants.
+select * from bill where ($1::bigint is null or kept_order < $1) and ($3::text is null or state = $3)
+order by kept_order desc limit $2
+
+-- bills_of_month: Whose month that is. Across tenants.
+select tenant_id from bill where month = $1 order by tenant_id
+
+-- bills_state: How many wait, and for how many seconds the oldest has. Across tenants.
+select count(*) as waiting, coalesce(extract(epoch from now() - min(made_at)), 0)::float8 as oldest_s
+from bill where state = 'waiting'
+
 -- Webhooks: endpoints, events, deliveries.
 
 -- add_webhook: A new endpoint, where the tenant is there and has not too many; a row comes back where it is.
@@ -618,14 +661,14 @@ from cancelled_appointment where tenant_id = $1 and reference = $2
 -- cancel_appointment: The slot is free again; what it was stays known.
 with gone as (
     delete from appointment where tenant_id = $1 and reference = $2
-    returning tenant_id, reference, starts, name, phone, reason, booked_at
+    returning tenant_id, reference, starts, name, phone, reason, booked_at, call_sid
 )
 insert into cancelled_appointment
-    (tenant_id, reference, starts, name, phone, reason, booked_at, cancelled_by)
-select tenant_id, reference, starts, name, phone, reason, booked_at, $3 from gone
+    (tenant_id, reference, starts, name, phone, reason, booked_at, cancelled_by, call_sid)
+select tenant_id, reference, starts, name, phone, reason, booked_at, $3, call_sid from gone
 on conflict (tenant_id, reference) do update set
     starts = excluded.starts, name = excluded.name, phone = excluded.phone, reason = excluded.reason,
-    booked_at = excluded.booked_at, cancelled_at = now(), cancelled_by = excluded.cancelled_by
+    call_sid = excluded.call_sid, booked_at = excluded.booked_at, cancelled_at = now(), cancelled_by = excluded.cancelled_by
 returning reference, starts, name, phone, reason, booked_at, cancelled_at, cancelled_by
 
 -- sources_page: What a tenant knows, by name, with how much it is.
@@ -685,7 +728,9 @@ delete from recording where tenant_id = $1 and call_sid = $2 and part = $3
 
 -- recordings_of_caller: Of this number.
 select call_sid, part from recording where tenant_id = $1
-    and (caller = $2 or call_sid in (select c.call_sid from call_end c where c.tenant_id = $1 and c.caller = $2))
+    and (caller = $2 or call_sid in (
+        select c.call_sid from call_end c where c.tenant_id = $1 and c.caller = $2
+        union all select l.call_sid from live_call l where l.tenant_id = $1 and l.caller = $2))
 
 -- calls_on_line: Calls that a worker serves now, or waits for.
 select call_sid, caller from live_call
@@ -697,9 +742,13 @@ delete from call_end where tenant_id = $1 and caller = $2 returning call_sid
 -- forget_follow_ups_of: Messages and tasks.
 delete from follow_up where tenant_id = $1 and (caller = $2 or call_sid = any ($3::text[])) returning key
 
--- forget_appointments_of: Also those that were called off.
-with booked as (delete from appointment where tenant_id = $1 and phone = $2 returning reference),
-    cancelled as (delete from cancelled_appointment where tenant_id = $1 and phone = $2 returning reference)
+-- forget_appointments_of: Also those that were called off, and those that they made under another number.
+with booked as (
+    delete from appointment where tenant_id = $1
+        and (phone = $2 or is_number(phone, $4) or (call_sid <> '' and call_sid = any ($3::text[]))) returning reference),
+cancelled as (
+    delete from cancelled_appointment where tenant_id = $1
+        and (phone = $2 or is_number(phone, $4) or (call_sid <> '' and call_sid = any ($3::text[]))) returning reference)
 select reference from booked union all select reference from cancelled
 
 -- forget_live_calls_of: What is left of calls that nobody serves any more.

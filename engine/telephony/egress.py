@@ -92,6 +92,10 @@ class Playout:
         """Is the caller hearing us, or about to, as far as we can know? While paused we have the floor still."""
         return self._pacer.ahead_ms(now) > 0
 
+    def held_s(self, now: float) -> float:
+        """Seconds of sound that the carrier holds and has not played yet, as far as we can know."""
+        return self._pacer.held_ms(now) / 1000
+
     def pause(self, now: float) -> None:
         """The caller may be interrupting: fall silent, keep everything."""
         if self._pacer.pause(now):

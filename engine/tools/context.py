@@ -58,6 +58,8 @@ class Tool:
     Attributes:
         again: a write that may be meant anew in a later turn with the same arguments, and does no harm if it was not
             (end the call, after the caller went on talking the first time).
+        each: what it does holds only until the opposite is asked for, so every asking by an id of its own is one of its
+            own, also within a turn; the same id again is told the same.
         idempotent: a write that is done once for one ``effect_id``, however often it is asked for, also where an
             earlier attempt never came back: then it is run again, with the same ``effect_id``.
     """
@@ -65,6 +67,7 @@ class Tool:
     spec: ToolSpec
     handler: Handler
     again: bool = False
+    each: bool = False
     idempotent: bool = False
 
     @property

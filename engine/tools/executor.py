@@ -122,7 +122,7 @@ class _Desk:
         wrong = wrong or [*violations(offered.tool.spec.parameters, call.arguments)]
         if wrong:
             return _Answer(answers.refused(f"These arguments cannot be used: {'; '.join(wrong)}.", retryable=True))
-        key = effect_key(call, once_per_call=offered.tool.once_per_call)
+        key = effect_key(call, once_per_call=offered.tool.once_per_call, each=offered.tool.each)
         # Long enough for every step of an attempt, so that a lease that is over means: its process is gone.
         lease_s = offered.spec.timeout_s + 3 * BOOKKEEPING_S
         request = ClaimRequest(call.call_id, uuid4().hex, offered.spec.effect, lease_s)

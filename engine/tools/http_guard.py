@@ -94,10 +94,11 @@ def _reach_6(address: IPv6Address) -> Reach:
 
 
 class AddressGuard:
-    """What this process lets tools reach. Made once, in the composition root."""
+    """What this process lets tools reach. Made once, in the composition root. ``setting``: what would allow more."""
 
-    def __init__(self, *, allow_private: bool = False, resolve: Resolve | None = None) -> None:
+    def __init__(self, *, allow_private: bool = False, resolve: Resolve | None = None, setting: str = SETTING) -> None:
         self.allow_private = allow_private
+        self._setting = setting
         self._resolve = resolve or system_resolver()
 
     def check_url(self, url: str, place: str) -> None:
@@ -108,10 +109,10 @@ class AddressGuard:
         """
         parts = urlsplit(url)
         if parts.scheme != "https" and not self.allow_private:
-            raise ConfigurationError(f"{place}: {parts.scheme} is not safe; write https, or set {SETTING}=true")
+            raise ConfigurationError(f"{place}: {parts.scheme} is not safe; write https, or set {self._setting}=true")
         host = parts.hostname or ""
         if _is_literal(host) and not self._allows(host):
-            cure = "no setting allows it" if reach(host) is Reach.NEVER else f"set {SETTING}=true to allow it"
+            cure = "no setting allows it" if reach(host) is Reach.NEVER else f"set {self._setting}=true to allow it"
             raise ConfigurationError(f"{place}: {host} is no public address; {cure}")
 
     async def addresses(self, host: str, port: int) -> list[str]:

@@ -40,15 +40,16 @@ __all__ = [
 ]
 
 
-def effect_key(call: ToolCall, *, once_per_call: bool) -> EffectKey:
+def effect_key(call: ToolCall, *, once_per_call: bool, each: bool = False) -> EffectKey:
     """The key under which this call's effect is claimed.
 
     Args:
         call: its arguments have been checked.
         once_per_call: the same arguments mean the same effect throughout the call (nobody means to book one slot
             twice); else within a turn only (a read, since the world may have changed by the next).
+        each: the same only where the id is (to pause is meant anew whenever it is asked for: see ``Tool.each``).
     """
-    scope = "call" if once_per_call else f"turn-{call.turn_id}"
+    scope = f"id-{call.call_id}" if each else "call" if once_per_call else f"turn-{call.turn_id}"
     digest = sha256(normalised(call.arguments).encode()).hexdigest()
     return EffectKey(call.tenant_id, call.call_sid, call.name, digest, scope)
 

@@ -1,6 +1,7 @@
 """``pause_recording`` and ``resume_recording``: what nobody may keep, such as a card number, is not recorded.
 
-They change nothing outside the call. Where a call is not recorded they say so, and all is well.
+They change nothing outside the call. Where a call is not recorded they say so, and all is well. Asked for again, also
+within one turn, they are done again: a pause that is only told of from the ledger would keep a card number.
 """
 
 from collections.abc import Mapping
@@ -38,6 +39,7 @@ PAUSE_RECORDING = Tool(
         timeout_s=3,
     ),
     _pause,
+    each=True,
 )
 RESUME_RECORDING = Tool(
     ToolSpec(
@@ -47,4 +49,5 @@ RESUME_RECORDING = Tool(
         timeout_s=3,
     ),
     _resume,
+    each=True,
 )

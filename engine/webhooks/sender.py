@@ -47,7 +47,10 @@ class SenderStatistics:
 
 
 class Sender:
-    """See the module. ``on_failed(tenant_id, endpoint, why)``: one was turned off by us, and its owner must be told."""
+    """See the module. ``on_failed(tenant_id, endpoint, why)``: one was turned off by us, and its owner must be told.
+
+    ``crashed`` counts what nobody foresaw.
+    """
 
     def __init__(
         self,
@@ -56,11 +59,12 @@ class Sender:
         sealer: Sealer,
         *,
         on_failed: Callable[[str, Endpoint, str], Awaitable[None]],
+        crashed: Callable[[], None],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         spread: Callable[[], float] = random.random,
     ) -> None:
         self._outbox, self._client, self._sealer = outbox, client, sealer
-        self._on_failed, self._now, self._spread = on_failed, now, spread
+        self._on_failed, self._crashed, self._now, self._spread = on_failed, crashed, now, spread
         self._told: set[str] = set()  # tenants of whom a notice came
         self._everybody = True  # some notice may have been missed
         self._looked_at = 0.0  # at everybody
@@ -145,6 +149,7 @@ class Sender:
             self._again[tenant_id, endpoint_id] = trio.current_time() + LOOK_S
         except* Exception as bug:
             # In the nursery that all endpoints share: what goes wrong with one must keep nothing from the others.
+            self._crashed()
             log.error("telling an endpoint crashed", tenant_id=tenant_id, endpoint_id=endpoint_id, exc_info=bug)
             self._again[tenant_id, endpoint_id] = trio.current_time() + LEASE_S
         finally:
@@ -159,6 +164,7 @@ class Sender:
             log.warning("a webhook's state cannot be kept now", event_id=event.event_id, detail=str(error))
         except Exception:
             # The others of this turn are on their way: a bug met by one event must not break them off.
+            self._crashed()
             log.exception("telling an endpoint crashed", tenant_id=turn.endpoint.tenant_id, event_id=event.event_id)
 
     async def _tell(self, turn: Turn, event: Claimed) -> None:

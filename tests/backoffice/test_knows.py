@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from engine.backoffice.app import build_backoffice
 from engine.backoffice.office import Office
 from engine.tenants.tenant import Tenant
@@ -44,6 +46,16 @@ async def test_what_cannot_be_read_is_refused_with_the_reason(operator: Desk, de
         assert "/tmp" not in problem["detail"]
     assert (await operator.get(path))["items"] == []
     assert (await operator.ask("DELETE", f"{path}/tenant document")).status_code == 409
+
+
+async def test_a_file_that_takes_too_long_to_read_is_refused(
+    operator: Desk, dental: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.retrieval.read_apart.WAIT_S", 0.01)
+    refused = await operator.ask(
+        "PUT", f"/v1/tenants/{dental.id}/knowledge/x.md", data=PARKING, headers={"content-type": "text/markdown"}
+    )
+    assert (refused.status_code, "takes longer" in (await refused.get_json())["detail"]) == (422, True)
 
 
 async def test_tools_are_listed_and_say_why_they_cannot(operator: Desk, dental: Tenant) -> None:

@@ -1,5 +1,6 @@
 """What is kept no longer goes, and what a caller wants forgotten: from every table and every file."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from engine.store.interface import CallEnd, Message
 from engine.store.ledger import ClaimRequest, EffectKey
 from engine.store.live_calls import KeptCall, LiveState
 from engine.store.postgres_live_calls import PostgresLiveCalls
+from engine.store.postgres_outbox import Outbox
 from engine.store.sql import Connection
 from engine.store.usage import UsageRecord
+from engine.store.webhooks import Tried
 from engine.tenants.tenant import Tenant
 from tests.backoffice.conftest import Desk, key_of
 
@@ -77,8 +80,6 @@ async def leave(office: Office, tenant: Tenant, call_sid: str, caller: str, said
 
 
 async def book(office: Office, tenant: Tenant, reference: str, phone: str, hour: int) -> None:
-    from datetime import datetime
-
     starts = datetime(2027, 1, 4, hour)  # noqa: DTZ001 - the business's own time
     await office.diary.book(Appointment(tenant.id, reference, starts, "Robin Lee", phone, f"for {phone}"))
 
@@ -92,7 +93,7 @@ async def test_a_caller_who_is_forgotten_is_in_no_table_and_no_file(
     await book(office, dental, "r1", CALLER, 9)
     await book(office, dental, "r2", CALLER, 10)
     await book(office, dental, "r3", OTHER, 11)
-    await operator.ask("DELETE", f"/v1/tenants/{dental.id}/appointments/r2")
+    assert (await operator.ask("POST", f"/v1/tenants/{dental.id}/appointments/r2/cancel")).status_code == 200
     await office.audit.note(dental.id, who="key x", method="PUT", path=f"/v1/callers/{CALLER}", status=404)
     before = {name: [row for row in rows if dental.id in row] for name, rows in (await dump(office)).items()}
     holding = {name for name, rows in before.items() if any(DIGITS in row for row in rows)}
@@ -117,6 +118,83 @@ async def test_a_caller_who_is_forgotten_is_in_no_table_and_no_file(
     assert {record.call_sid: record.quantity for record in usage} == {"CA1": 2.5, "CA2": 2.5}
     (entry, *_) = await office.audit.page(dental.id, before=None, limit=1)
     assert (entry.method, entry.path, entry.status) == ("DELETE", f"/v1/tenants/{dental.id}/callers/*", 200)
+
+
+async def book_in_call(office: Office, tenant: Tenant, call_sid: str, phone: str, words: str, hour: int) -> str:
+    """As the tool does it: under the effect's id, which the ledger holds while the call lasts. The reference."""
+    key = EffectKey(tenant.id, call_sid, "book", f"digest {hour}", "call")
+    await office.ledger.claim(key, ClaimRequest(f"id {hour}", "a", Effect.WRITES, 60))
+    starts = datetime(2027, 1, 5, hour)  # noqa: DTZ001 - the business's own time
+    await office.diary.book(Appointment(tenant.id, key.effect_id, starts, words, phone, words))
+    await office.ledger.finish(key, "a", {"status": "ok", "message": f"Booked for {words}."})
+    return key.effect_id
+
+
+async def end_and_wrap_up(office: Office, tenant: Tenant, call_sid: str, words: str) -> None:
+    await office.store.keep_call(end(tenant, call_sid, CALLER, words))
+    await office.ledger.forget_call(tenant.id, call_sid)
+
+
+async def test_a_dump_of_the_database_has_neither_number_nor_words_of_who_was_forgotten(
+    office: Office, operator: Desk, dental: Tenant
+) -> None:
+    words = "quokka"  # said by them alone
+    webhook = {"url": "https://example.com/hook"}
+    assert (await operator.ask("POST", f"/v1/tenants/{dental.id}/webhooks", json=webhook)).status_code == 201
+    await office.store.keep_call(end(dental, "CA0", OTHER, "wombat"))
+    await book_in_call(office, dental, "CA0", OTHER, "wombat", 8)
+    # A call that ended, with an appointment under another number, one called off, and one in its own way of writing.
+    await book_in_call(office, dental, "CA1", "+15550100555", words, 9)
+    called_off = await book_in_call(office, dental, "CA1", "+15550100556", words, 10)
+    assert (await operator.ask("POST", f"/v1/tenants/{dental.id}/appointments/{called_off}/cancel")).status_code == 200
+    await end_and_wrap_up(office, dental, "CA1", words)
+    for reference, phone, hour in (("r1", "555-010 0777", 11), ("r2", "001 555 0100777", 12)):
+        starts = datetime(2027, 1, 5, hour)  # noqa: DTZ001 - the business's own time
+        await office.diary.book(Appointment(dental.id, reference, starts, words, phone, words))
+    # A call that a lost worker has left: without an end, with its snapshot, a message, a task and the ledger's answers.
+    snapshot = orjson.dumps({"utterances": [words]}).decode()
+    live = KeptCall(dental.id, "CA2", "w", 1, 0, LiveState.LOST, caller=CALLER, snapshot=snapshot)
+    await PostgresLiveCalls(office.database).keep_many([live])
+    await execute(office, "update live_call set touched_at = now() - interval '10 minutes'")
+    await book_in_call(office, dental, "CA2", "+15550100557", words, 13)
+    task = FollowUp(dental.id, "CA2", "a-task", "task", "", words, NOON, {"arguments": {"name": words}})
+    await office.store.keep_follow_up(task)
+    unfinished = EffectKey(dental.id, "CA2", "look", "d", "turn-1")
+    await office.ledger.claim(unfinished, ClaimRequest("id 9", "b", Effect.READS, 60))
+    await office.ledger.abandon(unfinished, "b", {"status": "refused", "message": words})
+
+    def holding(found: dict[str, list[str]]) -> set[str]:
+        return {name for name, rows in found.items() if any(words in row or DIGITS in row for row in rows)}
+
+    assert holding(await dump(office)) == {
+        *("appointment", "call_end", "cancelled_appointment", "follow_up", "live_call"),
+        *("tool_call_id", "tool_ledger"),
+    }
+    response = await operator.ask("DELETE", f"/v1/tenants/{dental.id}/callers/{CALLER}")
+    assert (await response.get_json())["appointments"] == 5
+    after = await dump(office)
+    assert holding(after) == set()
+    assert after["delivery"], "what was to be told of it still waits"
+    assert [row for row in after["appointment"] if "wombat" in row], "and others keep what is theirs"
+    assert [row for row in after["tool_ledger"] if "wombat" in row]
+
+
+async def test_what_waited_to_be_told_of_a_forgotten_caller_is_not_told(
+    office: Office, operator: Desk, dental: Tenant
+) -> None:
+    webhook = {"url": "https://example.com/hook"}
+    made = await (await operator.ask("POST", f"/v1/tenants/{dental.id}/webhooks", json=webhook)).get_json()
+    await leave(office, dental, "CA1", CALLER, "quokka")
+    await book(office, dental, "r1", CALLER, 9)
+    await operator.ask("DELETE", f"/v1/tenants/{dental.id}/callers/{CALLER}")
+    turns = []
+    while turn := await Outbox(office.database).claim(dental.id, made["id"], most=20, lease_s=60):
+        turns.append(turn)
+        for event in turn.events:
+            await Outbox(office.database).settle(dental.id, made["id"], event, Tried("gone"))
+    told = [event for turn in turns for event in turn.events]
+    assert {event.type for event in told} >= {"call.started", "call.ended", "message.taken", "appointment.booked"}
+    assert [event.data for event in told] == [None] * len(told)
 
 
 async def test_forgetting_twice_finds_nothing_the_second_time(office: Office, operator: Desk, dental: Tenant) -> None:

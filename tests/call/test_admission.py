@@ -121,14 +121,25 @@ def test_a_day_is_as_long_as_it_is_when_the_clocks_change() -> None:
 def test_a_wall_clock_that_is_set_back_over_midnight_gives_no_minutes() -> None:
     at, tenant = door(), a_tenant(minutes_per_day=5)
     at.now += 2 * 3600 + 60.0
-    at.admissions.told_used(tenant, 6.0, at.wall)
+    at.admissions.told_day(tenant, 6.0, at.wall)
     assert at.judge(tenant) is Admission.TENANT_MINUTES
     assert at.admissions.judge(tenant, at.now, at.wall - timedelta(minutes=2), FINE) is Admission.TENANT_MINUTES
 
 
+def test_what_was_seen_here_is_not_counted_again_when_the_store_has_it() -> None:
+    at, tenant = door(), a_tenant(minutes_per_day=10)
+    at.take("CA1", tenant)
+    at.now += 240.0
+    at.leave("CA1")
+    for minutes, used in ((0.0, 4.0), (4.0, 4.0), (7.0, 7.0), (5.0, 7.0)):  # not there yet, there, with others', late
+        at.admissions.told_day(tenant, minutes, at.wall)
+        assert at.admissions.minutes_used(tenant, at.now, at.wall) == pytest.approx(used)
+
+
 def test_what_other_workers_used_counts() -> None:
     at, tenant = door(), a_tenant(minutes_per_day=10)
-    at.admissions.told_used(tenant, 9.5, at.wall)
+    for _ in range(2):
+        at.admissions.told_day(tenant, 9.5, at.wall)
     assert at.judge(tenant) is Admission.ADMITTED
     at.take("CA1", tenant)
     at.now += 30.0

@@ -79,3 +79,13 @@ def test_a_voice_without_sentences_of_its_own_is_told_what_is_still_to_be_answer
     kept.notes_text = NOTES
     told = going_on(kept).speak(1)
     assert (told.say, told.answer, told.notes) == ("", "Where can I park?", NOTES)
+
+
+def test_a_sentence_that_is_owed_comes_first() -> None:
+    kept = record()
+    told = going_on(kept, "This call is recorded.").speak(1)
+    assert told.say == "This call is recorded. How can I help you?"
+    assert 'exactly these words: "This call is recorded."' in told.instruction
+    kept.caller_said(1, "Where can I park?")
+    told = going_on(kept, "This call is recorded.").speak(1)
+    assert (told.say, told.answer) == ("This call is recorded.", "Where can I park?")

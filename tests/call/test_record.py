@@ -106,6 +106,26 @@ def test_a_script_line_is_on_the_timeline_by_its_name() -> None:
     assert kept.timeline == [Moment(1000.0, "script", "Sorry.", {"line": "apology"})]
 
 
+def test_a_script_line_is_heard_as_far_as_it_was_played_and_settled_then() -> None:
+    kept = record()
+    kept.script_said(101.0, "greeting", "This call is recorded for good.", 5)
+    kept.script_said(101.0, "offer", "Press one.", 6)
+    settled = [[one.settled for one in kept.utterances]]
+    kept.cut(5, 2000.0, 4000.0)
+    settled.append([one.settled for one in kept.utterances])
+    kept.played(6, 900.0)
+    settled.append([one.settled for one in kept.utterances])
+    assert settled == [[False, False], [True, False], [True, True]]
+    assert [one.heard for one in kept.utterances] == ["This call is", "Press one."]
+
+
+def test_what_is_said_after_its_sound_was_played_is_settled_at_once() -> None:
+    kept = record()
+    kept.played(7, 900.0)
+    kept.agent_says(1, 7, "Yes.")
+    assert kept.utterances[0].settled
+
+
 def test_generations_only_grow() -> None:
     kept = record()
     assert [kept.next_generation() for _ in range(3)] == [1, 2, 3]

@@ -8,10 +8,12 @@ import pytest
 import trio
 
 from engine.store.database import DatabaseConfig, open_database
+from engine.store.postgres_bills import Bills
 from engine.store.postgres_store import PostgresStore
 from engine.store.postgres_tenants import PostgresTenants
 from engine.store.tenants import TenantDocument
 from engine.store.usage import UsageRecord
+from engine.webhooks.seal import new_secret
 from tests.commands.conftest import Run
 from tests.postgres.conftest import cluster, made, url
 
@@ -48,6 +50,37 @@ def test_a_month_is_printed_closed_and_exported(
     printed = [json.loads(line) for line in again.out.splitlines()]
     assert [(one["tenant_id"], one["total"]) for one in printed] == [("acme", "0.15"), ("other", "0.05")]
     assert all(one["closed_at"] for one in printed)
+
+
+def test_a_closed_month_is_sent_to_the_biller_again(run: Run, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    trio.run(partial(_fill, url))
+    monkeypatch.setenv("FRONTDESK_DATABASE_URL", url)
+    nobody = run("usage", "send", "--month", "2026-02")
+    assert (nobody.status, "FRONTDESK_BILLER_URL" in nobody.err) == (2, True)
+    monkeypatch.setenv("FRONTDESK_BILLER_URL", "https://biller.example/")
+    monkeypatch.setenv("FRONTDESK_BILLER_SECRET", new_secret())
+    run("usage", "close", "--month", "2026-02", "--tenant", "acme")
+    trio.run(partial(_all_told, url))
+    sent = run("usage", "send", "--month", "2026-02")
+    assert (sent.status, sent.out.split("\t")[:2]) == (0, ["acme", "2026-02"]), sent.err
+    assert trio.run(partial(_waiting, url)) == 1
+    other = run("usage", "send", "--month", "2026-02", "--tenant", "other")
+    assert (other.status, "of other is not closed" in other.err) == (2, True)
+
+
+async def _all_told(url: str) -> None:
+    async with open_database(DatabaseConfig(url, Path("unused"))) as database:
+        bills = Bills(database)
+        for tenant_id, month in await bills.due(9):
+            bill = await bills.claim(tenant_id, month, lease_s=9)
+            assert bill is not None
+            await bills.settle(bill, again_s=None, status=200, error="")
+        assert await bills.standing() == (0, 0.0)
+
+
+async def _waiting(url: str) -> int:
+    async with open_database(DatabaseConfig(url, Path("unused"))) as database:
+        return (await Bills(database).standing())[0]
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ class Stage:
                 playout=self._playout,
                 next_generation=self._next_generation,
                 successor=self.successor,
-                on_line=lambda name, text: self.lines.append((name, text)),
+                on_line=lambda name, text, _: self.lines.append((name, text)),
                 on_message=self.messages.append,
             )
             self.ended_at = self.now

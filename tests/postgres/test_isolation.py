@@ -102,7 +102,7 @@ async def test_without_a_filter_each_tenant_sees_its_own_rows_in_every_table(fil
     for tenant_id in TENANTS:
         for way in (filled.for_tenant, filled.read_for_tenant, filled.autocommit):
             seen = await way(tenant_id, owners_seen)
-            assert len(seen) == 22
+            assert len(seen) == 23
             assert seen == {table: {tenant_id} for table in seen}
 
 
@@ -114,10 +114,17 @@ async def test_without_a_tenant_nothing_is_seen_at_all(filled: Database) -> None
         assert not any(seen.values())
 
 
-async def test_who_looks_after_all_tenants_sees_documents_with_numbers_only(filled: Database) -> None:
+async def test_who_looks_after_all_tenants_sees_documents_numbers_and_months_to_bill_only(filled: Database) -> None:
     seen = await filled.across_tenants(owners_seen)
-    assert {table for table, owners in seen.items() if owners} == {"tenant", "number"}
-    assert seen["tenant"] == set(TENANTS)
+    assert {table for table, owners in seen.items() if owners} == {"tenant", "number", "bill"}
+    assert seen["tenant"] == seen["bill"] == set(TENANTS)
+
+
+async def test_who_looks_after_all_tenants_changes_no_bill(filled: Database) -> None:
+    async def spoil(connection: Connection) -> str:
+        return await connection.execute("update bill set state = 'done'")
+
+    assert await filled.across_tenants(spoil) == "UPDATE 0"
 
 
 async def test_rows_of_another_tenant_can_neither_be_written_nor_touched(filled: Database) -> None:

@@ -150,7 +150,7 @@ def test_without_a_key_nothing_is_recorded_and_that_is_counted() -> None:
     metrics = Metrics()
     recordings = Recordings(None, metrics, lambda: datetime.now(UTC))
     record = CallRecord(call_sid="CA1", tenant_id=TENANT.id, caller="", started_at=0.0)
-    assert recordings.recorder(RECORDED, record, lambda: False) is None
+    assert recordings.recorder(RECORDED, record, lambda: 0.0) is None
     assert 'frontdesk_recordings_total{fate="no_key"} 1.0' in metrics.exposition().decode()
 
 
@@ -158,7 +158,7 @@ def test_a_tenant_that_does_not_record_has_no_recorder_and_says_no_sentence() ->
     metrics = Metrics()
     silent = RECORDED.model_copy(update={"recording": RecordingRule()})
     record = CallRecord(call_sid="CA1", tenant_id=TENANT.id, caller="", started_at=0.0)
-    assert Recordings(None, metrics, lambda: datetime.now(UTC)).recorder(silent, record, lambda: False) is None
+    assert Recordings(None, metrics, lambda: datetime.now(UTC)).recorder(silent, record, lambda: 0.0) is None
     assert Metrics.total(metrics.recordings) == 0
     assert silent.opening_words == TENANT.greeting
     assert RECORDED.opening_words == f"{TENANT.greeting} {CONSENT}"

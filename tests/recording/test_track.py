@@ -148,3 +148,11 @@ def test_both_tracks_are_as_long_as_the_time_whatever_happens(steps: list[tuple[
     caller, agent = both(tracks, now)
     assert len(caller) == len(agent)
     assert size + len(caller) == round(now * S)
+
+
+def test_what_the_carrier_held_at_the_beginning_is_silence_and_what_follows_comes_behind_it() -> None:
+    tracks = Tracks(10.0, held_s=0.5)
+    tracks.said(b"\x01" * 800, 10.0)
+    chunk = tracks.take(10.6, all_of_it=True)
+    agent = chunk[len(chunk) // 2 :]
+    assert agent == b"\xff" * 4000 + b"\x01" * 800

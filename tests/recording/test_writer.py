@@ -56,7 +56,7 @@ def test_a_name_that_is_none_ends_its_own_recording_alone(tmp_path: Path) -> Non
         out.write(one, b"\x01" * 160)
         out.write(one, b"", last=True)
     out.close(LONG_S)
-    assert fates == {"given_up": 1, "kept": 1}
+    assert fates == {"crashed": 1, "kept": 1}, "no such id comes from a carrier: nobody foresaw it"
     assert [one.call_sid for one in done] == ["CA2"]
     assert [path.name for path in tmp_path.rglob("*.rec")] == ["CA2-0.rec"]
 
@@ -73,6 +73,16 @@ def test_a_part_that_is_there_already_is_followed_by_another(tmp_path: Path) -> 
     assert [one.part for one in done] == [0, 1]
     assert chunks(tmp_path, "CA1", 0) == [b"\x01" * 160]
     assert chunks(tmp_path, "CA1", 1) == [b"\x02" * 160]
+
+
+def test_a_disk_that_refuses_one_recording_is_no_crash(tmp_path: Path) -> None:
+    fates = Counter[str]()
+    out = writer(tmp_path, [], fates)
+    tmp_path.joinpath("recordings").write_text("a file where a folder should be")
+    out.start()
+    out.write(line("CA1"), b"\x01" * 160)
+    out.close(LONG_S)
+    assert fates == {"given_up": 1}
 
 
 def test_when_the_disk_takes_nothing_recordings_are_given_up_and_nobody_waits(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ class Post:
     client: httpx.AsyncClient
     sealer: Sealer = field(default_factory=lambda: Sealer("a secret of these tests"))
     turned_off: list[tuple[str, str]] = field(default_factory=list)
+    crashes: int = 0
 
     @property
     def webhooks(self) -> Webhooks:
@@ -60,7 +61,10 @@ class Post:
             await trio.lowlevel.checkpoint()
             self.turned_off.append((tenant_id, why))
 
-        return Sender(Outbox(self.database), self.client, self.sealer, on_failed=on_failed)
+        def crashed() -> None:
+            self.crashes += 1
+
+        return Sender(Outbox(self.database), self.client, self.sealer, on_failed=on_failed, crashed=crashed)
 
     @asynccontextmanager
     async def sending(self) -> AsyncIterator[Sender]:

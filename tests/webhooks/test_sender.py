@@ -10,7 +10,7 @@ from engine.store.follow_ups import FollowUp
 from engine.store.live_calls import KeptCall, LiveState
 from engine.store.postgres_diary import PostgresDiary
 from engine.store.postgres_live_calls import PostgresLiveCalls
-from engine.store.webhooks import EVENT_TYPES
+from engine.store.webhooks import EVENT_TYPES, Claimed
 from engine.tools.http_guard import AddressGuard
 from engine.tools.http_transport import tool_client
 from engine.webhooks import attempt, schedule
@@ -229,3 +229,25 @@ async def test_a_private_address_is_refused_where_nobody_allowed_it(post: Post) 
                     await trio.sleep(0.02)
     assert "may not reach" in tried[0].error
     assert receiver.got == []
+
+
+async def test_what_nobody_foresaw_of_one_event_is_counted_and_keeps_nothing_from_the_others(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body_of = attempt.body_of
+
+    def odd(event: Claimed, tenant_id: str) -> bytes:
+        if event.call_sid == "CA1":
+            raise ZeroDivisionError("of an unforeseen shape")
+        return body_of(event, tenant_id)
+
+    monkeypatch.setattr("engine.webhooks.sender.body_of", odd)
+    receiver = Receiver()
+    await post.tenant("acme")
+    async with receiving(receiver), post.sending():
+        await post.endpoint("acme", receiver, "call.ended")
+        for call_sid in ("CA1", "CA2"):
+            await post.store.keep_call(an_end("acme", call_sid))
+        await until(lambda: bool(receiver.taken and post.crashes))
+    assert [one.body["data"]["call_sid"] for one in receiver.taken] == ["CA2"]
+    assert post.crashes == 1
