@@ -3,23 +3,35 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 JOBS   ?= 2
+# What runs in real time waits more than it works, but must not be kept waiting: the heavy ones come one after the other.
+BESIDE ?= 2
+# The suite is dozens of processes. Each would compile all of us anew where the environment forbids it to keep that.
+export PYTHONDONTWRITEBYTECODE :=
 # With TEST="..." one of the two runs may have nothing to do, which pytest says by 5.
 OR_NONE = $(if $(TEST),|| test $$? -eq 5)
 READY  := $(VENV)/.ready
 OWN_UV := .cache/uv/bin/uv
 UV     := $(or $(wildcard $(BIN)/uv),$(OWN_UV))
 
-.PHONY: demo test check format lock clean help
+.PHONY: demo test test-long browser check format lock clean help
 
 help:            ## this list
-	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 demo: $(READY)   ## one call you can hear, on this machine, without a key
 	@$(BIN)/frontdesk demo $(DEMO)
 
 test: $(READY)   ## the whole test suite
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not real_time" $(TEST) $(OR_NONE)
-	@$(BIN)/python -m pytest -m real_time $(TEST) $(OR_NONE)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not real_time" $(LONG) $(TEST) $(OR_NONE)
+	@$(BIN)/python -m pytest -n $(BESIDE) --dist loadfile -m real_time $(LONG) $(TEST) $(OR_NONE)
+
+test-long: LONG := --long
+test-long: test  ## the same with every repetition in full, as many as are promised anywhere
+
+browser:         ## Debian's Chromium, without which the tests that look at the pages are skipped
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
+	    || (apt-get update -qq && apt-get install -qqy --no-install-recommends chromium) >/dev/null 2>&1 \
+	    || echo "no Chromium, and apt may not install one here: the tests that look at the pages will be skipped"
 
 check: $(READY)  ## format, lint, types, import contracts, lock: all that CI asks beside the tests
 	@$(BIN)/ruff format --check .

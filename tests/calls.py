@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,12 @@ class InlineVoice:
 
     async def __call__(self, text: str) -> NDArray[np.int16]:
         await trio.lowlevel.checkpoint()
-        return Resampler(8000, 24000).process(g711.decode(self._cache.mulaw(text)))
+        return _in_model_form(self._cache, text)
+
+
+@lru_cache(maxsize=256)
+def _in_model_form(cache: VoiceCache, text: str) -> NDArray[np.int16]:
+    return Resampler(8000, 24000).process(g711.decode(cache.mulaw(text)))
 
 
 class PhraseSpeech:
@@ -229,11 +235,21 @@ async def stage(
 
 def phrases(cache: VoiceCache, more: Sequence[str] = ()) -> dict[str, Clip]:
     """What the caller can say, as the caller's voice says it."""
-    return {text: Clip(text, cache.mulaw(text, pitch=0.86)) for text in (*PHRASES, *more)}
+    return {text: _clip(cache, text) for text in (*PHRASES, *more)}
+
+
+@lru_cache(maxsize=256)
+def _clip(cache: VoiceCache, text: str) -> Clip:
+    return Clip(text, cache.mulaw(text, pitch=0.86))
 
 
 def phrase_ear(cache: VoiceCache, more: Sequence[str] = ()) -> PhraseEar:
     """Understands that."""
+    return _ear(cache, tuple(more))
+
+
+@lru_cache(maxsize=32)
+def _ear(cache: VoiceCache, more: tuple[str, ...]) -> PhraseEar:
     return PhraseEar({text: g711.decode(clip.mulaw) for text, clip in phrases(cache, more).items()})
 
 

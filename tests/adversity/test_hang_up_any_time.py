@@ -1,6 +1,7 @@
 """Callers who put the phone down at any instant, in any way a carrier can say so: nothing stays, one end each."""
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,11 @@ def goings(seed: int, count: int) -> list[HangUpAt]:
     return found
 
 
+def played(plan: Sequence[HangUpAt], long: bool) -> Sequence[HangUpAt]:
+    """All of them, or every third: a stride at which every ending comes, and some at the very first instant."""
+    return plan if long else plan[2::3]
+
+
 def assert_the_end_says_how(going: HangUpAt, end: CallEnd) -> None:
     """The outcome is the stream's own where nobody told more; a call status may come first and is as good."""
     expected = BY_ITS_ENDING[going.ending]
@@ -54,7 +60,7 @@ def assert_the_end_says_how(going: HangUpAt, end: CallEnd) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_a_hang_up_at_any_instant_of_a_conversation_leaves_one_end_and_nothing_else(
-    seed: int, tmp_path: Path, speech: VoiceCache, autojump_clock: trio.testing.MockClock
+    seed: int, long: bool, tmp_path: Path, speech: VoiceCache, autojump_clock: trio.testing.MockClock
 ) -> None:
     """A greeting, a question, a model that is cut off in its answer, a hand-over and back, a booking."""
     cut = Rule(Cut(1011, after_ms=900), turn=2, times=None)
@@ -66,7 +72,7 @@ async def test_a_hang_up_at_any_instant_of_a_conversation_leaves_one_end_and_not
             SayOver(on.said[BOOKING], after_ms=900),
             StayOn(),
         ]
-        plan = goings(seed, 40)
+        plan = played(goings(seed, 40), long)
         reports = await place_crowd(on, scenario, plan)
         ends = await kept_ends(on, reports)
         booked = await on.world.composed.services.diary.find(TENANT.id, CALLER)
@@ -84,13 +90,13 @@ async def test_a_hang_up_at_any_instant_of_a_conversation_leaves_one_end_and_not
 
 @pytest.mark.parametrize("seed", [11, 12])
 async def test_a_hang_up_at_any_instant_of_a_message_keeps_what_was_said(
-    seed: int, tmp_path: Path, speech: VoiceCache, autojump_clock: trio.testing.MockClock
+    seed: int, long: bool, tmp_path: Path, speech: VoiceCache, autojump_clock: trio.testing.MockClock
 ) -> None:
     """The script alone: greeting, offer, keys, the tone, and a message that is still being spoken at the end."""
     async with stage(tmp_path, speech, tenant=WITHOUT_MODEL) as on:
         scenario: list[Moment] = [Wait(5.8), Press("11"), Wait(0.5)]
         scenario += [Say(on.said[MESSAGE])] * 5
-        plan = goings(seed, 60)
+        plan = played(goings(seed, 60), long)
         reports = await place_crowd(on, scenario, plan)
         ends = await kept_ends(on, reports)
         assert crashes(on) == 0
@@ -106,7 +112,17 @@ async def test_a_hang_up_at_any_instant_of_a_message_keeps_what_was_said(
             kept += 1
         else:
             assert message_ms <= LEAST_MS + LOST_MS
-    assert kept >= 20, "the instants must reach into the message"
+    assert kept >= len(plan) // 3, "the instants must reach into the message"
+
+
+def test_the_short_form_has_every_way_to_go_in_every_sixth_of_the_call() -> None:
+    for seeds, count in (((1, 2), 40), ((11, 12), 60)):
+        short = [going for seed in seeds for going in played(goings(seed, count), long=False)]
+        assert {going.ending for going in short} == set(BY_ITS_ENDING)
+        assert {going.told for going in short} == {True, False}
+        assert {int(going.seconds / LONGEST_S * 6) for going in short} == set(range(6))
+        assert min(going.seconds for going in short) <= 0.1
+        assert len(short) >= 0.3 * 2 * count
 
 
 async def test_a_hang_up_while_a_write_is_under_way_lets_it_finish_once(

@@ -11,6 +11,7 @@ import pytest
 
 from engine.sim.world import ACCOUNT_SID, AUTH_TOKEN
 from engine.tenants import examples
+from engine.voice.cache import VoiceCache
 from engine.wire.twilio_signature import sign
 
 pytestmark = pytest.mark.real_time
@@ -28,7 +29,9 @@ def ask(url: str, called: str) -> str:
     return answer.text
 
 
-def test_a_tenant_imported_elsewhere_is_answered_for_at_once(tmp_path: Path) -> None:
+def test_a_tenant_imported_elsewhere_is_answered_for_at_once(tmp_path: Path, speech: VoiceCache) -> None:
+    (tmp_path / "data").mkdir(mode=0o700)
+    (tmp_path / "data" / "voice").symlink_to(speech._directory)  # lines that have been rendered already
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as sock:

@@ -7,6 +7,7 @@ it), so every event that it hands out is judged once more, strictly, as ``openai
 import asyncio
 import base64
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -49,6 +50,9 @@ def served(sim: SimOpenAI) -> Iterator[str]:
     try:
         assert started.wait(5)
         yield urls[0].removesuffix("/realtime")
+        until = time.monotonic() + 5  # a close that has been answered may not have been noted yet
+        while any(session.closed_at is None for session in sim.sessions) and time.monotonic() < until:
+            time.sleep(0.005)
     finally:
         for stop in stops:
             stop()
