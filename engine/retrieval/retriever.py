@@ -3,7 +3,8 @@
 While the caller still speaks, the turn-keeper asks on the text so far (*speculative* queries); when the caller is done
 it asks once more with the *final* text. So at most moments one search is worth running:
 
-* a speculative search ends as soon as another query comes that says something else, or belongs to a later turn;
+* a speculative search waits a moment for more words, as services tell them in bursts, and ends as soon as another query
+  comes that says something else, or belongs to a later turn;
 * a final search is never given up: each final query gets exactly one outcome, unless this actor is cancelled;
 * what a speculative search found is kept for its turn: where the final text says the same, the answer is there at
   once; where that search is still running, it becomes the final one;
@@ -25,6 +26,7 @@ from engine.retrieval.words import plain
 
 SEARCH_S = 3.0  # well above any turn's budget: a search that takes longer is of no use to anybody
 AT_ONCE = 3  # searches of one call at work: two that are ending, and the one that is wanted
+SETTLE_S = 0.04  # words of one burst come together; a tenth of what the caller's end takes to be noticed
 KEPT_PER_TURN = 16  # partial texts of one turn whose results are kept; the oldest goes
 
 _log = get_logger("retrieval")
@@ -36,6 +38,7 @@ class _Running:
 
     query: Query
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+    wanted: trio.Event = field(default_factory=trio.Event)  # now: the caller is done
 
 
 @dataclass(slots=True)
@@ -82,6 +85,8 @@ class _Desk:
         same = query.turn_id == running.query.turn_id and said == plain(running.query.text)
         if same:
             running.query = query
+            if query.final:
+                running.wanted.set()
         else:
             running.scope.cancel()
         if query.final or not same:
@@ -90,8 +95,11 @@ class _Desk:
 
     async def _run(self, running: _Running) -> None:
         """Search, and tell what was found; a search that fails is told for final queries only."""
-        began = trio.current_time()
         with running.scope:
+            if not running.query.final:
+                with trio.move_on_after(SETTLE_S):
+                    await running.wanted.wait()
+            began = trio.current_time()
             try:
                 with trio.fail_after(SEARCH_S):
                     async with self.at_once:

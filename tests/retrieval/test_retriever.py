@@ -11,7 +11,7 @@ from trio.testing import MockClock
 
 from engine.errors import MisuseError, RemoteError
 from engine.messages import FloorEvent, Notes, NothingFound, Passage, Query, Skipped
-from engine.retrieval.retriever import AT_ONCE, KEPT_PER_TURN, SEARCH_S, run_retriever
+from engine.retrieval.retriever import AT_ONCE, KEPT_PER_TURN, SEARCH_S, SETTLE_S, run_retriever
 
 
 @dataclass
@@ -111,16 +111,37 @@ async def test_a_newer_text_of_the_turn_ends_the_older_search(autojump_clock: Mo
     async with a_room() as room:
         for text in ("do", "do you", "do you have parking"):
             await room.ask(1, text)
-            await trio.sleep(0.01)
+            await trio.sleep(SETTLE_S + 0.01)
         assert said(await room.hear()) == (1, "do you have parking")
         assert room.search.cancelled == ["do", "do you"]
         assert await room.close() == []
 
 
+async def test_words_that_come_in_a_burst_are_searched_for_once(autojump_clock: MockClock) -> None:
+    async with a_room() as room:
+        for text in ("do", "do you", "do you have parking"):
+            await room.ask(1, text)
+            await trio.sleep(SETTLE_S / 2)
+        assert said(await room.hear()) == (1, "do you have parking")
+        assert room.search.asked == ["do you have parking"]
+        assert await room.close() == []
+
+
+async def test_a_caller_who_is_done_waits_for_no_more_words(autojump_clock: MockClock) -> None:
+    async with a_room() as room:
+        await room.ask(1, "do you have parking")
+        await trio.sleep(SETTLE_S / 2)
+        asked_at = trio.current_time()
+        await room.ask(1, "Do you have parking?", final=True)
+        assert said(await room.hear()) == (1, "Do you have parking?")
+        assert trio.current_time() - asked_at == pytest.approx(0.1)
+        assert room.search.asked == ["Do you have parking?"]
+
+
 async def test_a_newer_turn_ends_the_older_turns_speculative_search(autojump_clock: MockClock) -> None:
     async with a_room() as room:
         await room.ask(1, "parking")
-        await trio.sleep(0.01)
+        await trio.sleep(SETTLE_S + 0.01)
         await room.ask(2, "prices")
         assert said(await room.hear()) == (2, "prices")
         assert room.search.cancelled == ["parking"]
@@ -157,14 +178,14 @@ async def test_what_was_found_while_the_caller_spoke_serves_the_final_text_at_on
 async def test_a_final_text_joins_the_search_that_is_running_for_it(autojump_clock: MockClock) -> None:
     async with a_room() as room:
         await room.ask(1, "do you have parking")
-        await trio.sleep(0.08)
+        await trio.sleep(SETTLE_S + 0.08)
         asked_at = trio.current_time()
         await room.ask(1, "Do you have parking?", final=True)
         await room.ask(2, "something new")
         assert said(await room.hear()) == (1, "Do you have parking?")
         assert trio.current_time() - asked_at == pytest.approx(0.02)
-        assert room.search.asked == ["do you have parking", "something new"]
         assert said(await room.hear()) == (2, "something new")
+        assert room.search.asked == ["do you have parking", "something new"]
         assert await room.close() == []
 
 
