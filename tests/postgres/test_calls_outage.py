@@ -30,7 +30,7 @@ from engine.tenants import examples
 from engine.tenants.tenant import KnowledgeNote, Script, Tenant
 from engine.voice.cache import VoiceCache
 from tests.postgres.conftest import copied
-from tests.postgres.test_spool import control
+from tests.postgres.test_spool import control, sockets
 
 pytestmark = pytest.mark.real_time
 
@@ -122,9 +122,10 @@ async def stage(
 @contextmanager
 def external(home: Home) -> Iterator[str]:
     """A server of somebody else's: nobody but the test stops and starts it."""
-    with EmbeddedServer(home) as own:
-        url = f"postgresql://postgres@/frontdesk?host={own.address.host}"
+    with EmbeddedServer(home):
+        pass  # which makes the database
     control(home, "start")
+    url = f"postgresql://postgres@/frontdesk?host={sockets(home)}"
     try:
         yield url
     finally:

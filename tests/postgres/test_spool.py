@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import tempfile
+import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -27,9 +29,10 @@ def server(made: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
 @pytest.fixture
 async def external(server: Home) -> AsyncIterator[Database]:
     """A database whose server this test stops and starts; nobody brings it back behind our back."""
-    with EmbeddedServer(server) as own:
-        url = f"postgresql://postgres@/frontdesk?host={own.address.host}"
+    with EmbeddedServer(server):
+        pass  # which makes the database
     control(server, "start")
+    url = f"postgresql://postgres@/frontdesk?host={sockets(server)}"
     try:
         async with open_database(DatabaseConfig(url, Path("unused"))) as opened:
             yield opened
@@ -37,9 +40,17 @@ async def external(server: Home) -> AsyncIterator[Database]:
         control(server, "stop")
 
 
+def sockets(home: Home) -> Path:
+    """A short way to where its socket is: that of a test among several processes may be too long for one."""
+    short = Path(tempfile.gettempdir()) / f"frontdesk-test-{zlib.crc32(os.fsencode(home.cluster)):08x}"
+    if not short.is_symlink():
+        short.symlink_to(home.cluster)
+    return short
+
+
 def control(home: Home, verb: str) -> None:
     """``pg_ctl``, as whom the server runs."""
-    options = ["-o", f"-c listen_addresses= -k {home.cluster}"] if verb == "start" else ["-m", "fast"]
+    options = ["-o", f"-c listen_addresses= -k {sockets(home)}"] if verb == "start" else ["-m", "fast"]
     command = [home.program("pg_ctl"), verb, "-w", "-D", str(home.cluster), "-l", str(home.log), *options]
     subprocess.run(
         helper("as", home.identity, "--", *command),
@@ -49,6 +60,8 @@ def control(home: Home, verb: str) -> None:
         stdout=subprocess.DEVNULL,
         cwd=home.directory,
     )
+    if verb == "stop":
+        sockets(home).unlink()
 
 
 async def test_everything_is_there_once_after_an_outage(external: Database, server: Home, tmp_path: Path) -> None:
