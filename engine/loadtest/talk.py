@@ -31,6 +31,7 @@ PITCH = 0.86
 LOUD = 400  # of 32767: the quietest 20 ms that count as the caller's voice
 BARGE_IN_AFTER_MS = 600.0
 LISTEN_S = 12.0
+SHORTEST_REST_MS = 200.0  # between an answer and the next question
 OPENING_HOURS = ToolWish("opening_hours")
 
 
@@ -119,18 +120,21 @@ class Talk:
 
     @classmethod
     def of(cls, plan: Plan, said: Sequence[Clip], source: random.Random, *, seconds: float) -> "Talk":
-        """A greeting, then a turn every four seconds for about so long; starts are spread, so that no two calls move
-        in step.
+        """A greeting, then turns for about so long: one every four seconds, or as fast as long questions allow. Starts
+        are spread, so that no two calls move in step.
         """
         moments: list[Moment] = [Listen(quiet_ms=source.uniform(200, 1500), timeout_s=LISTEN_S)]
-        for turn in range(max(1, round(seconds / CYCLE_S))):
+        turn, until_s = 0, 0.0
+        while not turn or until_s < seconds:
             clip = said[source.randrange(len(said))]
             if turn and _interrupts(plan, turn, source):
                 moments[-1] = SayOver(clip, BARGE_IN_AFTER_MS, timeout_s=LISTEN_S)
             else:
                 moments.append(Say(clip))
             rest_ms = 1000 * (CYCLE_S - ANSWER_S) - len(clip.mulaw) / 8 - 500 - plan.think_ms
-            moments.append(Listen(quiet_ms=max(200.0, rest_ms), timeout_s=LISTEN_S))
+            moments.append(Listen(quiet_ms=max(SHORTEST_REST_MS, rest_ms), timeout_s=LISTEN_S))
+            until_s += CYCLE_S + max(0.0, SHORTEST_REST_MS - rest_ms) / 1000
+            turn += 1
         return cls((*moments, HangUp()))
 
 

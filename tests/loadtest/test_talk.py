@@ -44,15 +44,24 @@ def test_the_end_of_speech_is_known_about_one_pause_after_it(said: tuple[Clip, .
         assert 200 < endpointing_ms(clip, pause_ms=500) < 560
 
 
-def test_a_call_has_a_turn_every_four_seconds(said: tuple[Clip, ...]) -> None:
-    moments = Talk.of(Plan(), said, random.Random(1), seconds=20).moments
+def test_a_call_has_a_turn_every_four_seconds() -> None:
+    short = (Clip("a short one", b"\xff" * 8 * 900),)
+    moments = Talk.of(Plan(), short, random.Random(1), seconds=20).moments
     assert sum(isinstance(one, Say) for one in moments) == 5
     assert isinstance(moments[-1], HangUp)
 
 
+def test_long_questions_are_fewer_so_that_a_call_lasts_as_long_as_planned() -> None:
+    long = (Clip("a long one", b"\xff" * 8 * 3400),)  # 3.4 s, 0.5 to notice its end, 0.25 to think, 2 of answer, a rest
+    moments = Talk.of(Plan(think_ms=250), long, random.Random(1), seconds=63.5).moments
+    assert sum(isinstance(one, Say) for one in moments) == 10
+
+
 def test_in_the_scenario_of_that_name_every_other_answer_is_interrupted(said: tuple[Clip, ...]) -> None:
     moments = Talk.of(Plan(scenario="barge-in"), said, random.Random(1), seconds=40).moments
-    assert [type(one) for one in moments if isinstance(one, Say | SayOver)] == [Say, SayOver] * 5
+    asked = [type(one) for one in moments if isinstance(one, Say | SayOver)]
+    assert len(asked) >= 6
+    assert (set(asked[::2]), set(asked[1::2])) == ({Say}, {SayOver})
 
 
 def test_the_same_seed_is_the_same_call(said: tuple[Clip, ...]) -> None:
