@@ -83,7 +83,7 @@ class Pacer:
         self._loop = loop
         self._step_s = chunk_ms / 1000 / pace
         self._speaking: list[Speaking] = []
-        self._next = -math.inf
+        self._is_armed = False
 
     def add(self, speaking: Speaking) -> None:
         """Begin now."""
@@ -93,17 +93,17 @@ class Pacer:
             self._arm()
 
     def _arm(self) -> None:
-        now = self._loop.clock()
-        if self._speaking and self._next <= now:
-            self._next = (math.floor(now / GRID_S) + 1) * GRID_S
-            self._loop.at(self._next, self._turn)
+        # One turn is due at a time, however late it is: each arms the next, so that a second one would never end.
+        if self._speaking and not self._is_armed:
+            self._is_armed = True
+            self._loop.at((math.floor(self._loop.clock() / GRID_S) + 1) * GRID_S, self._turn)
 
     def _turn(self) -> None:
         now = self._loop.clock()
         for one in self._speaking:
             self._serve(one, now)
         self._speaking = [one for one in self._speaking if not one.stopped and one.sent < len(one.messages)]
-        self._next = -math.inf
+        self._is_armed = False
         self._arm()
 
     def _serve(self, one: Speaking, now: float) -> None:
