@@ -50,13 +50,17 @@ class CarrierQueue:
 
     def clear(self, now: float) -> None:
         """The carrier was told to drop what it has not played."""
-        self.cleared += self.sent - self.head(now)
+        self.cleared += self.unplayed(now)
         self.played.clear(now)
         self._begin_run(now)
 
     def head(self, now: float) -> int:
         """Position that plays now."""
         return min(self.sent, self._run_start + max(0, round((now - self._run_at) * SAMPLE_RATE_HZ)))
+
+    def unplayed(self, now: float) -> int:
+        """How many samples lie there that have not been played."""
+        return self.sent - self.head(now)
 
     def dry_at(self) -> float:
         """When the queue runs out, or ran out."""

@@ -187,7 +187,7 @@ class Pacer:
 
     def held_ms(self, now: float) -> float:
         """How much of what was sent the carrier has still to play."""
-        return (self._carrier.sent - self._carrier.head(now)) / BYTES_PER_MS
+        return self._carrier.unplayed(now) / BYTES_PER_MS
 
     def statistics(self) -> PacerStatistics:
         """Counts since the beginning, and what waits now."""
@@ -211,10 +211,10 @@ class Pacer:
         if not size:
             return utterance.ended and self._finish(utterance, out)
         carrier = self._carrier
-        if carrier.sent - carrier.head(now) > self._most_unplayed(utterance, size):
+        if carrier.unplayed(now) > self._most_unplayed(utterance, size):
             return False
         if utterance.start is not None:
-            self._note_underrun(now)
+            self._counts.look_whether_dry(carrier, now)
         before = utterance.sent
         mulaw = utterance.take(size, carrier.sent)
         out.append(Media(mulaw))
@@ -233,11 +233,6 @@ class Pacer:
         out.append(self._marks.ask(utterance, self._carrier.sent, is_end=True))
         self._playing.append(self._queue.popleft())
         return True
-
-    def _note_underrun(self, now: float) -> None:
-        gap = round((now - self._carrier.dry_at()) * SAMPLE_RATE_HZ)
-        if gap > 0:
-            self._counts.ran_dry(gap)
 
     def _cut_soon(self) -> list[CutReport]:
         # What was sent whole, its end included, is left alone: it will be heard.

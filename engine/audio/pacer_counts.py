@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from engine.audio.carrier_queue import CarrierQueue
-from engine.audio.g711 import BYTES_PER_MS
+from engine.audio.g711 import BYTES_PER_MS, SAMPLE_RATE_HZ
 from engine.audio.playout import PacerStatistics
 
 
@@ -27,11 +27,13 @@ class PacerCounts:
         if backlog > self.peak_backlog:
             self.peak_backlog = backlog
 
-    def ran_dry(self, gap: int) -> None:
-        """The carrier had nothing to play for so long, inside an utterance."""
-        self.underruns += 1
-        self.underrun += gap
-        self.longest_underrun = max(self.longest_underrun, gap)
+    def look_whether_dry(self, carrier: CarrierQueue, now: float) -> None:
+        """More of an utterance goes out: the carrier may have had nothing to play for a while, inside it."""
+        gap = round((now - carrier.dry_at()) * SAMPLE_RATE_HZ)
+        if gap > 0:
+            self.underruns += 1
+            self.underrun += gap
+            self.longest_underrun = max(self.longest_underrun, gap)
 
     def statistics(self, carrier: CarrierQueue, *, backlog: int, marks_waiting: int) -> PacerStatistics:
         """All of it, with what the carrier's queue knows and what waits now."""

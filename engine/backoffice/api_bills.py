@@ -1,6 +1,6 @@
 """``/v1/bills``: what the operator's own biller was told, or will be. ``statements/{month}/send`` tells it again."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 from quart import Blueprint
@@ -9,9 +9,7 @@ from engine.backoffice.access import requires
 from engine.backoffice.endpoint import Body, Moment, Page, Paging, asks, gives, page
 from engine.backoffice.office import Office
 from engine.backoffice.problems import Problem
-from engine.store.postgres_bills import Bill, Bills
-
-State = Literal["waiting", "done", "held"]
+from engine.store.postgres_bills import Bill, Bills, BillState
 
 
 class BillItem(Body):
@@ -23,7 +21,7 @@ class BillItem(Body):
     id: str
     tenant_id: str
     month: Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
-    state: State
+    state: BillState
     attempts: int
     next_at: Moment | None
     status: int | None
@@ -39,7 +37,7 @@ class BillList(Page[BillItem]):
 class BillFilter(Paging):
     """Which of them."""
 
-    state: State | None = None
+    state: BillState | None = None
 
 
 def blueprint(office: Office) -> Blueprint:

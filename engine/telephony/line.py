@@ -153,7 +153,7 @@ class MediaLine:
 
     def on_tick(self, now: float) -> None:
         """Send what is due, let the buffer run on, and notice a peer that has fallen silent."""
-        if self._outbox.backlog:
+        if self._outbox.backlog_bytes:
             self._write()
         if now >= self._read_at:
             if not self._unread:

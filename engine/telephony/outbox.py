@@ -14,14 +14,13 @@ class Outbox:
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
-        self.backlog = bytearray()
-        """What the kernel has not taken yet; for nobody else to change."""
+        self._backlog = bytearray()
         self.sent_bytes = 0
 
     @property
     def backlog_bytes(self) -> int:
         """What the kernel has not taken yet."""
-        return len(self.backlog)
+        return len(self._backlog)
 
     def write(self, data: bytes = b"") -> None:
         """Send as much as the kernel takes now; keep the rest for the next call.
@@ -29,10 +28,10 @@ class Outbox:
         Raises:
             OutboxBroken: nothing written so far is known to arrive.
         """
-        if self.backlog:
-            self.backlog += data
-            data = bytes(self.backlog)
-            self.backlog.clear()
+        if self._backlog:
+            self._backlog += data
+            data = bytes(self._backlog)
+            self._backlog.clear()
         if not data:
             return
         try:
@@ -43,6 +42,6 @@ class Outbox:
             raise OutboxBroken(error.strerror or "reset") from None
         self.sent_bytes += sent
         if sent < len(data):
-            self.backlog += data[sent:]
-            if len(self.backlog) > BACKLOG_BYTES:
+            self._backlog += data[sent:]
+            if len(self._backlog) > BACKLOG_BYTES:
                 raise OutboxBroken("the peer reads nothing any more")

@@ -37,7 +37,7 @@ def test_nothing_is_lost_doubled_or_reordered(writes: list[bytes], takes: list[i
     for data in writes:
         outbox.write(data)
         written += data
-        assert kernel.taken + bytes(outbox.backlog) == written
+        assert kernel.taken + bytes(outbox._backlog) == written
         assert outbox.sent_bytes == len(kernel.taken)
         assert outbox.backlog_bytes == len(written) - len(kernel.taken)
     for _ in range(60):
