@@ -114,6 +114,12 @@ class Entries:
         if self._all.get(entry.call_sid) is entry:
             self._all.move_to_end(entry.call_sid)
 
+    def end_is_kept(self, call_sid: str) -> None:
+        """It is remembered for how it ended; what was said in it is in the store, and would fill the memory here."""
+        entry = self._all.get(call_sid)
+        if entry is not None and entry.record is not None and entry.wrapped_up and entry.line is None:
+            entry.record = entry.record.remains()
+
     def forget(self, entry: Entry) -> None:
         """It is another worker's."""
         if self._all.get(entry.call_sid) is entry:

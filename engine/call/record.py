@@ -244,6 +244,19 @@ class CallRecord:
             if u.heard
         ]
 
+    def remains(self) -> "CallRecord":
+        """What is worth remembering of a call whose end is kept elsewhere: how it ended, and nothing that was said."""
+        remains = CallRecord(
+            call_sid=self.call_sid,
+            tenant_id=self.tenant_id,
+            caller=self.caller,
+            started_at=self.started_at,
+            observe=self._observe,
+        )
+        remains.outcome, remains.floor, remains.duration_s = self.outcome, self.floor, self.duration_s
+        remains.provider, remains.generation = self.provider, self.generation
+        return remains
+
     def document(self) -> dict[str, Any]:
         """JSON-ready: all of it."""
         return {

@@ -223,6 +223,7 @@ class Switchboard:
     def end_is_kept(self, call_sid: str) -> None:
         """The end of that call is in the store."""
         self._moves.write_behind.finish(call_sid)
+        self._entries.end_is_kept(call_sid)
 
     def statistics(self) -> SwitchboardStatistics:
         """A snapshot, of at most 500 calls."""

@@ -35,6 +35,30 @@ async def test_a_call_that_was_meant_to_end_leaves_its_end_at_once(
         assert desk.services.metrics.calls.labels(leg.outcome.outcome, reason)._value.get() == 1
 
 
+async def test_of_a_call_whose_end_is_kept_only_how_it_ended_is_remembered(
+    monkeypatch: Patch, autojump_clock: Clock
+) -> None:
+    async with open_desk(monkeypatch) as desk:
+        leg = await desk.take()
+        record = leg.record
+        assert record is not None
+        record.caller_said(1, "hello")
+        await desk.end(leg, Reason.AGENT_ENDED)
+        entry = desk.board._entries.get("CA1")
+        assert entry is not None
+        assert entry.record is record
+        desk.board.end_is_kept("CA1")
+        assert entry.record is not None
+        assert entry.record is not record
+        assert (entry.record.utterances, entry.record.timeline) == ([], [])
+        assert desk.board.end_reason("CA1") is EndState.ENDED
+        again = await desk.take()  # against all expectation
+        assert again.record is not None
+        assert again.record.next_generation() > record.generation
+        await desk.end(again, Reason.AGENT_ENDED)
+        assert desk.reasons() == [("CA1", "agent_ended")]
+
+
 @pytest.mark.parametrize("reason", list(MAY_COME_BACK_S))
 async def test_a_line_that_broke_is_waited_for_and_then_the_call_is_over(
     reason: Reason, monkeypatch: Patch, autojump_clock: Clock
