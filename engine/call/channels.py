@@ -16,6 +16,7 @@ from engine.messages import (
     ToolCallsCancelled,
 )
 from engine.metrics import Metrics
+from engine.shortcut import SendEnd
 from engine.telephony.jitter import CallerAudioGate
 
 
@@ -24,7 +25,7 @@ class FloorEnds:
     """The channel ends that whoever holds the floor works with; owned by the call, not closed by the holder."""
 
     inbox: trio.MemoryReceiveChannel[FloorEvent]
-    playout: trio.MemorySendChannel[PlayoutCommand]
+    playout: SendEnd[PlayoutCommand]
     queries: trio.MemorySendChannel[Query]
     tool_calls: trio.MemorySendChannel[ToolCall | ToolCallsCancelled]
     gate: CallerAudioGate

@@ -52,6 +52,7 @@ from engine.messages import (
     WordsHeard,
 )
 from engine.metrics import Metrics
+from engine.shortcut import SendEnd
 from engine.tenants.tenant import Tenant
 
 
@@ -64,7 +65,7 @@ class Conversation:
         tenant: Tenant,
         record: CallRecord,
         ends: FloorEnds,
-        uplink: trio.MemorySendChannel[Uplink],
+        uplink: SendEnd[Uplink],
         prompts: Prompts,
         desk: CallDesk,
         metrics: Metrics,
@@ -126,7 +127,7 @@ class Conversation:
         """The caller's turn that has not been committed."""
         return self._question.turn_id if self._table.phase in {Phase.LISTENING, Phase.HOLDING} else None
 
-    def go_on_with(self, uplink: trio.MemorySendChannel[Uplink]) -> None:
+    def go_on_with(self, uplink: SendEnd[Uplink]) -> None:
         """Another session serves from here on, and says what is owed: the caller hears nothing of it. A plain call."""
         self.link.tie_to(uplink, open_turn=self.open_turn)
         self.tools.forget_session()

@@ -28,6 +28,13 @@ class MeteredStream:
             self._use.bytes_in += len(window.mulaw)
         return self._stream.send_audio(window)
 
+    def send_audio_now(self, window: CallerAudio) -> bool:
+        """See ``ModelStream``."""
+        is_sent = self._stream.send_audio_now(window)
+        if is_sent and self._turn_open:
+            self._use.bytes_in += len(window.mulaw)
+        return is_sent
+
     def commit_turn(self, commit: CommitTurn) -> Coroutine[Any, Any, None]:
         """See ``ModelStream``."""
         self._turn_open = False

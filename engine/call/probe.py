@@ -6,7 +6,9 @@ from typing import Any, TypeAlias
 
 import trio
 
-ChannelEnd: TypeAlias = trio.MemorySendChannel[Any]
+from engine.shortcut import SendEnd
+
+ChannelEnd: TypeAlias = SendEnd[Any]
 
 
 class CallProbe:

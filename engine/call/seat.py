@@ -17,6 +17,7 @@ from engine.messages import FloorEvent, PlayoutCommand, Uplink
 from engine.model.liveness import Liveness
 from engine.model.provider import ModelProvider, SessionSetup
 from engine.model.session import run_session
+from engine.shortcut import SendEnd, ShortEnd
 from engine.tenants.tenant import Tenant
 
 UPLINK_QUEUED = 64  # 100 ms windows: 6 s of a model that takes nothing, longer than its stall deadline
@@ -67,7 +68,8 @@ class Seat:
         self.expiring = False  # its end has been announced
         self.scope = trio.CancelScope()
         self.on_slow: Callable[[], None] | None = None
-        self.uplink, self._uplink_receive = trio.open_memory_channel[Uplink](UPLINK_QUEUED)
+        uplink, self._uplink_receive = trio.open_memory_channel[Uplink](UPLINK_QUEUED)
+        self.uplink = ShortEnd(uplink)
 
     async def wait_settled(self) -> bool:
         """Wait until the seat is ready (True) or over (False)."""
@@ -86,7 +88,7 @@ class Seat:
         setup: SessionSetup,
         *,
         inbox: trio.MemorySendChannel[FloorEvent],
-        playout: trio.MemorySendChannel[PlayoutCommand],
+        playout: SendEnd[PlayoutCommand],
         next_generation: Callable[[], int],
         use: ModelUse,
     ) -> None:
@@ -99,6 +101,7 @@ class Seat:
                     await run_session(
                         stream=MeteredStream(stream, use),
                         uplink=self._uplink_receive,
+                        end=self.uplink,
                         inbox=inbox,
                         playout=playout,
                         next_generation=next_generation,

@@ -7,6 +7,7 @@ import trio
 from engine.call.opening import NUDGE, Instruction
 from engine.errors import ModelStalled
 from engine.messages import CallerAudio, CommitTurn, OpenTurn, ReportHeard, ToolResult, Uplink
+from engine.shortcut import SendEnd
 from engine.telephony.jitter import CallerAudioGate
 
 PIECE_BYTES = 8000  # of a turn that is told again: a second in one message is what every provider takes
@@ -15,7 +16,7 @@ PIECE_BYTES = 8000  # of a turn that is told again: a second in one message is w
 class SessionLink:
     """Turn commands up, in order; the caller's windows follow the same way, past the turn-keeper."""
 
-    def __init__(self, uplink: trio.MemorySendChannel[Uplink], gate: CallerAudioGate) -> None:
+    def __init__(self, uplink: SendEnd[Uplink], gate: CallerAudioGate) -> None:
         self._uplink = uplink
         self._gate = gate
         self._nudged = False
@@ -69,7 +70,7 @@ class SessionLink:
         self.answers_asked += 1
         self._uplink.send_nowait(instruction.speak(turn_id))
 
-    def tie_to(self, uplink: trio.MemorySendChannel[Uplink], *, open_turn: int | None) -> None:
+    def tie_to(self, uplink: SendEnd[Uplink], *, open_turn: int | None) -> None:
         """From now on this session serves; it is told what the caller has said of a turn that is open.
 
         A plain call, so that no window can come between the turn told again and the rest of it. ``uplink`` is fresh:

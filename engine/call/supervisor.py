@@ -61,6 +61,7 @@ from engine.log import get_logger
 from engine.messages import FloorEvent, ListenerInput, PlayoutCommand, Query, ToolCall, ToolCallsCancelled
 from engine.model.listener import run_listener
 from engine.retrieval.retriever import run_retriever
+from engine.shortcut import ShortEnd
 from engine.telephony.egress import Playout, run_egress
 from engine.telephony.ingress import run_ingress
 from engine.telephony.jitter import CallerAudioGate, run_jitter
@@ -89,8 +90,7 @@ async def run_call(*, line: MediaLine, tenant: Tenant, record: CallRecord, servi
     try:
         await _run_tree(line, tenant, record, services)
     except* LineLost as group:
-        lost = first_of_kind(group, LineLost)
-        record.outcome = record.outcome or Outcome.of_line(lost.reason, lost.detail)
+        record.outcome = record.outcome or _of_line(group)
     except* Exception as group:
         # One crash ends at most its own call: this is the edge where "unforeseen" becomes an outcome.
         log.error("a call crashed", exc_info=group)
@@ -101,13 +101,21 @@ async def run_call(*, line: MediaLine, tenant: Tenant, record: CallRecord, servi
     return record.outcome
 
 
+def _of_line(group: ExceptionGroup[LineLost]) -> Outcome:
+    # An exception in a variable of the frame that it came through would keep the whole tree until the collector comes.
+    lost = first_of_kind(group, LineLost)
+    return Outcome.of_line(lost.reason, lost.detail)
+
+
 async def _run_tree(line: MediaLine, tenant: Tenant, record: CallRecord, services: Services) -> None:
     metrics = services.metrics
     inbox_send, inbox = trio.open_memory_channel[FloorEvent](INBOX_QUEUED)
-    playout_send, playout_commands = trio.open_memory_channel[PlayoutCommand](PLAYOUT_QUEUED)
+    playout_only, playout_commands = trio.open_memory_channel[PlayoutCommand](PLAYOUT_QUEUED)
+    playout_send = ShortEnd(playout_only)
     queries_send, queries = trio.open_memory_channel[Query](QUERIES_QUEUED)
     tool_calls_send, tool_calls = trio.open_memory_channel[ToolCall | ToolCallsCancelled](TOOL_CALLS_QUEUED)
-    heard_send, heard = trio.open_memory_channel[ListenerInput](HEARD_QUEUED)
+    heard_only, heard = trio.open_memory_channel[ListenerInput](HEARD_QUEUED)
+    heard_send = ShortEnd(heard_only)
     playout = Playout(
         pacer=Pacer(lead_ms=tenant.timing.lead_ms),
         inbox=inbox_send,
@@ -192,7 +200,9 @@ async def _run_tree(line: MediaLine, tenant: Tenant, record: CallRecord, service
             call.start_soon(
                 probe.actor,
                 "egress",
-                lambda: run_egress(line=line, playout=playout, commands=playout_commands, metrics=metrics),
+                lambda: run_egress(
+                    line=line, playout=playout, commands=playout_commands, end=playout_send, metrics=metrics
+                ),
             )
             call.start_soon(
                 _restarting,
@@ -224,7 +234,11 @@ async def _run_tree(line: MediaLine, tenant: Tenant, record: CallRecord, service
                     probe,
                     "listener",
                     lambda: run_listener(
-                        provider=listener, heard=heard.clone(), inbox=inbox_send.clone(), metrics=metrics
+                        provider=listener,
+                        heard=heard.clone(),
+                        end=heard_send,
+                        inbox=inbox_send.clone(),
+                        metrics=metrics,
                     ),
                     metrics.crashes.labels("listener").inc,
                 )

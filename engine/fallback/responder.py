@@ -46,6 +46,7 @@ from engine.messages import (
     UtteranceCleared,
     UtterancePlayed,
 )
+from engine.shortcut import SendEnd
 from engine.tenants.tenant import Person, Tenant
 
 
@@ -107,7 +108,7 @@ class _Responder:
         self,
         script: Script,
         message: _Message,
-        playout: trio.MemorySendChannel[PlayoutCommand],
+        playout: SendEnd[PlayoutCommand],
         next_generation: Callable[[], int],
         tenant: Tenant,
         prompts: Prompts,
@@ -213,7 +214,7 @@ async def run_responder(
     opening: Opening,
     inbox: trio.MemoryReceiveChannel[FloorEvent],
     uplink: trio.MemoryReceiveChannel[Uplink],
-    playout: trio.MemorySendChannel[PlayoutCommand],
+    playout: SendEnd[PlayoutCommand],
     next_generation: Callable[[], int],
     successor: trio.Event | None,
     on_line: Callable[[str, str, int], None] = _ignore,

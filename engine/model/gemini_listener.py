@@ -90,6 +90,13 @@ class GeminiListenStream:
         if window.mulaw:
             await self._socket.send(self._sound.message(window.mulaw))
 
+    def send_audio_now(self, window: CallerAudio) -> bool:
+        """See ``ListenStream``."""
+        if not window.mulaw or not self._socket.can_send_now:
+            return False
+        self._socket.send_now(self._sound.message(window.mulaw))
+        return True
+
     async def flush(self) -> None:
         """See ``ListenStream``."""
         await self._socket.send(codec.audio_stream_end())

@@ -74,6 +74,14 @@ class GeminiStream:
         if window.mulaw:
             await self._socket.send(self._sound.message(window.mulaw))
 
+    def send_audio_now(self, window: CallerAudio) -> bool:
+        """See ``ModelStream``; of an open turn only."""
+        if not self._turn_open or not window.mulaw or not self._socket.can_send_now:
+            return False
+        self._windows += 1
+        self._socket.send_now(self._sound.message(window.mulaw))
+        return True
+
     async def commit_turn(self, commit: CommitTurn) -> None:
         """Notes, then the end of the activity.
 

@@ -16,6 +16,7 @@ from engine.log import get_logger
 from engine.messages import CallerAudio, CallerPaused, FloorEvent, ListenerInput, OpenTurn, WordsHeard
 from engine.metrics import Metrics
 from engine.model.passing import pass_on
+from engine.shortcut import ShortEnd, shortened
 
 PAUSES_S = (0.0, 0.5, 2.0, 5.0)  # before each attempt; the last repeats
 PROVEN_S = 10.0  # a stream that lived so long was a good one; one that opens and dies at once is as bad as none
@@ -31,6 +32,9 @@ class ListenStream(Protocol):
 
     async def send_audio(self, window: CallerAudio) -> None:
         """A window of the open turn."""
+
+    def send_audio_now(self, window: CallerAudio) -> bool:
+        """The same, where that can be done at once; False where it cannot, and nothing has been done."""
 
     async def flush(self) -> None:
         """The caller paused: what was said so far is to be understood now."""
@@ -58,6 +62,7 @@ async def run_listener(
     *,
     provider: ListenProvider,
     heard: trio.MemoryReceiveChannel[ListenerInput],
+    end: ShortEnd[ListenerInput] | None = None,
     inbox: trio.MemorySendChannel[FloorEvent],
     metrics: Metrics,
 ) -> None:
@@ -65,6 +70,7 @@ async def run_listener(
 
     Args:
         heard: sent without waiting, and refused when full: a listener that is behind loses windows, the call does not.
+        end: of the same channel, whose way is shortened while a stream is open.
         inbox: gets ``WordsHeard``.
     """
     async with heard, inbox:
@@ -73,7 +79,7 @@ async def run_listener(
             began = trio.current_time()
             try:
                 async with provider.open_listener() as stream:
-                    await _transcribe(stream, heard, inbox)
+                    await _transcribe(stream, heard, end, inbox)
                     return
             except* ModelLost as group:
                 metrics.model_lost.labels(provider.name, "listener").inc()
@@ -86,7 +92,10 @@ async def run_listener(
 
 
 async def _transcribe(
-    stream: ListenStream, heard: trio.MemoryReceiveChannel[ListenerInput], inbox: trio.MemorySendChannel[FloorEvent]
+    stream: ListenStream,
+    heard: trio.MemoryReceiveChannel[ListenerInput],
+    end: ShortEnd[ListenerInput] | None,
+    inbox: trio.MemorySendChannel[FloorEvent],
 ) -> None:
     turn_id = 0
 
@@ -95,18 +104,22 @@ async def _transcribe(
             async for text in texts:
                 await pass_on(inbox, WordsHeard(turn_id, text))
 
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(tell)
-        async for message in heard:
-            match message:
-                case OpenTurn():
-                    turn_id = message.turn_id
-                    await stream.open_turn()
-                case CallerAudio():
-                    await stream.send_audio(message)
-                case CallerPaused():
-                    await stream.flush()
-        nursery.cancel_scope.cancel()
+    def take(message: ListenerInput) -> bool:
+        return isinstance(message, CallerAudio) and stream.send_audio_now(message)
+
+    with shortened(end, take):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(tell)
+            async for message in heard:
+                match message:
+                    case OpenTurn():
+                        turn_id = message.turn_id
+                        await stream.open_turn()
+                    case CallerAudio():
+                        await stream.send_audio(message)
+                    case CallerPaused():
+                        await stream.flush()
+            nursery.cancel_scope.cancel()
 
 
 def _forget(heard: trio.MemoryReceiveChannel[ListenerInput]) -> None:

@@ -105,6 +105,10 @@ class LocalStream:
             self._ear.window(window.mulaw)
         await trio.lowlevel.checkpoint()
 
+    def send_audio_now(self, window: CallerAudio) -> bool:  # noqa: ARG002
+        """See ``ModelStream``: never."""
+        return False
+
     async def commit_turn(self, commit: CommitTurn) -> None:
         """Answer the open turn.
 

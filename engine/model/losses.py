@@ -28,16 +28,19 @@ def stop_if_lost(verdict: Verdict) -> None:
             raise ModelStalled(why)
 
 
-def most_telling(group: BaseExceptionGroup[ModelLost]) -> ModelLost:
-    """Of failures that came together: a refusal, else a close code, else anything but "the connection ended"."""
+def most_telling(group: BaseExceptionGroup[BaseException]) -> ModelLost:
+    """Of losses that came together: a refusal, else a close code, else anything but "the connection ended"."""
     return max(
         _leaves(group),
         key=lambda lost: (not lost.resumable, lost.code not in {None, ABNORMAL}, not isinstance(lost, ModelClosed)),
     )
 
 
-def _leaves(group: BaseExceptionGroup[ModelLost]) -> list[ModelLost]:
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[ModelLost]:
     leaves: list[ModelLost] = []
     for member in group.exceptions:
-        leaves += _leaves(member) if isinstance(member, BaseExceptionGroup) else [member]
+        if isinstance(member, BaseExceptionGroup):
+            leaves += _leaves(member)
+        elif isinstance(member, ModelLost):
+            leaves.append(member)
     return leaves

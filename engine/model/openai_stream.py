@@ -98,6 +98,10 @@ class OpenAIStream:
             self._words.sound_sent()
             await self._send(codec.append(window.mulaw))
 
+    def send_audio_now(self, window: CallerAudio) -> bool:  # noqa: ARG002
+        """See ``ModelStream``: never."""
+        return False
+
     async def commit_turn(self, commit: CommitTurn) -> None:
         """Notes, then the request for a response.
 

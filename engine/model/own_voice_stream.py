@@ -50,6 +50,10 @@ class OwnVoiceStream:
         """See ``ModelStream``."""
         await self._model.send_audio(window)
 
+    def send_audio_now(self, window: CallerAudio) -> bool:
+        """See ``ModelStream``."""
+        return self._model.send_audio_now(window)
+
     async def commit_turn(self, commit: CommitTurn) -> None:
         """See ``ModelStream``."""
         async with self._commands:

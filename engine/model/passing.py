@@ -4,10 +4,12 @@ from typing import TypeVar
 
 import trio
 
+from engine.shortcut import SendEnd
+
 T = TypeVar("T")
 
 
-async def pass_on(channel: trio.MemorySendChannel[T], message: T) -> None:
+async def pass_on(channel: SendEnd[T], message: T) -> None:
     """As ``channel.send``, but no checkpoint where there is room: for who waits elsewhere, a socket say, in each round.
 
     Raises:

@@ -160,6 +160,12 @@ class ModelStream(Protocol):
     async def send_audio(self, window: CallerAudio) -> None:
         """A window of the open turn; returns when handed to the connection."""
 
+    def send_audio_now(self, window: CallerAudio) -> bool:
+        """The same, where that can be done at once; False where it cannot, and nothing has been done.
+
+        A plain call, which raises nothing for a peer's sake.
+        """
+
     async def commit_turn(self, commit: CommitTurn) -> None:
         """Give the notes and let the model answer."""
 

@@ -53,7 +53,8 @@ class ModelSocket:
         self._sending = trio.Lock()
         self._ping: bytes | None = None
         self._end: ModelLost | None = None
-        self._whole = True  # False: a frame may be half out, so nothing may follow it
+        self._whole = True  # False: a frame may be half out, so nothing may follow it but its rest
+        self._unsent = b""  # that rest, where nobody waits for it to be taken
         self._closing = False
         self._goodbye = 1000
 
@@ -73,6 +74,28 @@ class ModelSocket:
             if rest:
                 await self._write(rest, begun=len(rest) < len(frame))
             await self._answer_ping()
+
+    @property
+    def can_send_now(self) -> bool:
+        """Whether ``send_now`` may be called: nothing else is being sent, or owed."""
+        lean = self._lean
+        is_clear = lean is not None and lean.can_send_now
+        return is_clear and self._whole and self._ping is None and not self._sending.locked()
+
+    def send_now(self, payload: bytes) -> None:
+        """Where ``can_send_now``: send one text message. A plain call.
+
+        What the system does not take goes out before whatever is sent next; that the connection has ended, whoever
+        sends or receives next is told.
+        """
+        assert self._lean is not None, "asked before"
+        frame = self._codec.text(payload)
+        try:
+            self._unsent = frame[self._lean.send_now(frame) :]
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._whole = False
+        else:
+            self._whole = not self._unsent
 
     async def receive(self) -> bytes:
         """The next message, text and binary alike.
@@ -178,6 +201,8 @@ class ModelSocket:
 
     async def _write(self, frame: bytes, *, begun: bool = False) -> None:
         """With the lock held: hand over one frame, or the rest of one, whole or never anything again."""
+        if self._unsent:
+            frame, self._unsent, begun = self._unsent + frame, b"", True
         if not (self._whole or begun):
             raise ModelClosed("the connection broke while sending", code=ABNORMAL)
         self._whole = False

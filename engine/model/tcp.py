@@ -19,6 +19,12 @@ class TcpStream(trio.abc.Stream):
         """Takes the socket out of ``connected``, which is of no use any more."""
         self._socket = socket.socket(fileno=connected.socket.detach())
         self._socket.setblocking(False)
+        self._is_sending = False
+
+    @property
+    def can_send_now(self) -> bool:
+        """Whether nothing is half sent, which ``send_now`` would come into the middle of."""
+        return not self._is_sending
 
     def send_now(self, data: bytes | bytearray | memoryview) -> int:
         """Hand over what the system takes at once; returns how many bytes that is. A plain call.
@@ -39,9 +45,15 @@ class TcpStream(trio.abc.Stream):
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """See ``trio.abc.SendStream``; no checkpoint where all of it is taken at once."""
         sent = self.send_now(data)
-        while sent < len(data):
-            await self.wait_send_all_might_not_block()
-            sent += self.send_now(memoryview(data)[sent:])
+        if sent == len(data):
+            return
+        self._is_sending = True
+        try:
+            while sent < len(data):
+                await self.wait_send_all_might_not_block()
+                sent += self.send_now(memoryview(data)[sent:])
+        finally:
+            self._is_sending = False
 
     async def wait_send_all_might_not_block(self) -> None:
         """See ``trio.abc.SendStream``."""

@@ -17,6 +17,7 @@ class _Wrapping:
     """In place of an ``SSLContext``, for the one method that ``trio.SSLStream`` calls; remembers what passed."""
 
     incoming: ssl.MemoryBIO
+    outgoing: ssl.MemoryBIO
     machine: ssl.SSLObject
 
     def __init__(self, context: ssl.SSLContext) -> None:
@@ -24,7 +25,7 @@ class _Wrapping:
 
     def wrap_bio(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, **options: Any) -> ssl.SSLObject:
         """See ``ssl.SSLContext``."""
-        self.incoming = incoming
+        self.incoming, self.outgoing = incoming, outgoing
         self.machine = self._context.wrap_bio(incoming, outgoing, **options)
         return self.machine
 
@@ -75,6 +76,30 @@ class TlsStream(trio.abc.Stream):
             if not records:
                 raise trio.BrokenResourceError("what came is no TLS") from error
         return b"".join(records)
+
+    @property
+    def can_send_now(self) -> bool:
+        """Whether all that was sealed is out."""
+        return self._tcp.can_send_now and not self._kept.outgoing.pending
+
+    def send_now(self, data: bytes | bytearray | memoryview) -> int:
+        """Seal it, and hand over what the system takes at once; returns how many bytes that settles: all. A plain call.
+
+        After the handshake, where ``can_send_now`` and nobody sends. What the system does not take goes out with what
+        is sent next.
+
+        Raises:
+            trio.ClosedResourceError: closed by us.
+            trio.BrokenResourceError: by the peer, or the network.
+        """
+        try:
+            self._kept.machine.write(data)
+        except ssl.SSLError as error:
+            raise trio.BrokenResourceError("this connection can seal nothing") from error
+        sealed = self._kept.outgoing.read()
+        if rest := sealed[self._tcp.send_now(sealed) :]:
+            self._kept.outgoing.write(rest)
+        return len(data)
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """See ``trio.abc.SendStream``."""

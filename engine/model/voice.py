@@ -31,6 +31,7 @@ from engine.messages import (
 )
 from engine.model.passing import pass_on
 from engine.model.provider import AudioDelta
+from engine.shortcut import SendEnd
 
 _PLACES_KEPT = 32  # responses; one that is cut is among the newest few
 _LATE_S = 1.0  # after asking again, an interruption of the first try may still be on its way for so long
@@ -49,7 +50,7 @@ class Voice:
     def __init__(
         self,
         inbox: trio.MemorySendChannel[FloorEvent],
-        playout: trio.MemorySendChannel[PlayoutCommand],
+        playout: SendEnd[PlayoutCommand],
         next_generation: Callable[[], int],
     ) -> None:
         self._inbox = inbox

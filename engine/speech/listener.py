@@ -75,6 +75,10 @@ class LocalListenStream:
             if len(self._sound) - self._read >= max(STEP_S * SAMPLE_RATE_HZ, GROWTH * len(self._sound)):
                 self._wanted.set()
 
+    def send_audio_now(self, window: CallerAudio) -> bool:  # noqa: ARG002
+        """See ``ListenStream``: never."""
+        return False
+
     async def flush(self) -> None:
         """See ``ListenStream``."""
         await trio.lowlevel.checkpoint()

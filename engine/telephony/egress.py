@@ -22,6 +22,7 @@ from engine.messages import (
     UtterancePlayed,
 )
 from engine.metrics import Metrics
+from engine.shortcut import ShortEnd, shortened
 from engine.telephony.line import MediaLine
 
 EVERY_GENERATION = sys.maxsize
@@ -152,18 +153,25 @@ async def run_egress(
     line: MediaLine,
     playout: Playout,
     commands: trio.MemoryReceiveChannel[PlayoutCommand],
+    end: ShortEnd[PlayoutCommand] | None = None,
     metrics: Metrics,
 ) -> None:
-    """Feed the playout until every holder of the floor has let go of its channel end."""
+    """Feed the playout until every holder of the floor has let go of its channel end; ``end``: the first of these."""
+
+    def take(command: PlayoutCommand) -> bool:
+        now = trio.current_time()
+        playout.apply(command, now)
+        # Not on the next tick but now: first sound and clear are what a caller waits for.
+        line.send_due(now)
+        return True
+
     line.attach_outbound(playout)
     playout.send_now = line.send_due
     try:
-        async with commands:
-            async for command in commands:
-                now = trio.current_time()
-                playout.apply(command, now)
-                # Not on the next tick but now: first sound and clear are what a caller waits for.
-                line.send_due(now)
+        with shortened(end, take):
+            async with commands:
+                async for command in commands:
+                    take(command)
     finally:
         # The line is gone: what the carrier has not played yet is heard by nobody, and the record must say so.
         playout.apply(CutPlayout(EVERY_GENERATION, Cut.NOW), trio.current_time())

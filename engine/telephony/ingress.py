@@ -8,7 +8,6 @@ from typing import NoReturn
 
 import trio
 
-from engine.errors import LineLost
 from engine.messages import FloorEvent, KeyPressed
 from engine.telephony.line import MediaLine
 
@@ -26,5 +25,4 @@ async def run_ingress(
             if on_key is not None:
                 on_key()
             await inbox.send(KeyPressed(key.digit))
-    lost: LineLost = line.lost
-    raise lost
+    raise line.lost

@@ -38,6 +38,7 @@ from engine.messages import (
     Uplink,
 )
 from engine.metrics import Metrics
+from engine.shortcut import SendEnd
 from engine.telephony.line import MediaLine
 
 TURN_WINDOWS = 300  # the longest turn, half a minute, in windows of 100 ms
@@ -71,7 +72,7 @@ class CallerAudioGate:
         windows: WindowBuilder,
         agent_sounding: Callable[[], bool],
         metrics: Metrics,
-        listener: trio.MemorySendChannel[ListenerInput] | None = None,
+        listener: SendEnd[ListenerInput] | None = None,
         hush: Hush | None = None,
         echo: EchoGuard | None = None,
     ) -> None:
@@ -86,7 +87,7 @@ class CallerAudioGate:
         self._inbox = inbox
         self._listener = listener
         self._turn_id = 0
-        self._uplink: trio.MemorySendChannel[Uplink] | None = None
+        self._uplink: SendEnd[Uplink] | None = None
         self._buffer = JitterBuffer()
         self.insert = self._buffer.insert
         """For the line: a media message came. The buffer's own, as it is called for every frame."""
@@ -104,7 +105,7 @@ class CallerAudioGate:
 
     # --- for the floor's holder --------------------------------------------------------------------------------
 
-    def route_to(self, uplink: trio.MemorySendChannel[Uplink] | None, *, may_pause: bool = False) -> None:
+    def route_to(self, uplink: SendEnd[Uplink] | None, *, may_pause: bool = False) -> None:
         """From now on windows go here; the gate starts closed.
 
         ``may_pause``: this holder cuts what it says when the caller begins to speak, so the agent may be made to pause
@@ -116,7 +117,7 @@ class CallerAudioGate:
         if self._hush is not None:
             self._hush.resume(trio.current_time())
 
-    def reroute_to(self, uplink: trio.MemorySendChannel[Uplink]) -> None:
+    def reroute_to(self, uplink: SendEnd[Uplink]) -> None:
         """Another session takes over: windows go there, open or closed as they are."""
         self._uplink = uplink
 

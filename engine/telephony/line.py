@@ -89,8 +89,9 @@ class MediaLine:
 
     @property
     def lost(self) -> LineLost:
-        """Why the line ended; valid once ``controls`` has ended."""
-        return self._lost or LineLost("our_fault", "the line was closed by us")
+        """Why the line ended; valid once ``controls`` has ended. A fresh one: what is raised remembers by what way."""
+        lost = self._lost
+        return LineLost(lost.reason, lost.detail) if lost else LineLost("our_fault", "the line was closed by us")
 
     def attach_inbound(self, part: InboundPart) -> None:
         """Hand over frames to this part, those that came early first."""

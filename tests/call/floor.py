@@ -37,6 +37,7 @@ from engine.messages import (
     UtterancePlayed,
 )
 from engine.metrics import Metrics
+from engine.shortcut import SendEnd
 from engine.telephony.jitter import CallerAudioGate
 from engine.tenants.tenant import Tenant, ToolSpec
 from tests.fallback.stage import SpellingVoice
@@ -65,7 +66,7 @@ class Gate:
 
     changes: list[str] = field(default_factory=list)
     after: Callable[[], int] = lambda: 0
-    rerouted_to: trio.MemorySendChannel[Uplink] | None = None
+    rerouted_to: SendEnd[Uplink] | None = None
 
     def open(self, turn_id: int = 0) -> None:
         self.changes.append("open")
@@ -79,7 +80,7 @@ class Gate:
     def forget_turn(self) -> None:
         pass
 
-    def reroute_to(self, uplink: trio.MemorySendChannel[Uplink]) -> None:
+    def reroute_to(self, uplink: SendEnd[Uplink]) -> None:
         self.rerouted_to = uplink
 
 

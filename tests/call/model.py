@@ -75,6 +75,9 @@ class Session:
         if self.model.hears:
             self.emit([CallerTranscript(self.model.hears.pop(0), final=True)])
 
+    def send_audio_now(self, window: CallerAudio) -> bool:
+        return False
+
     async def send_audio(self, window: CallerAudio) -> None:
         await trio.lowlevel.checkpoint()
         self.heard += window.mulaw

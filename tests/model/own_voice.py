@@ -70,6 +70,9 @@ class Writer:
     async def open_turn(self) -> None:
         await self._note("open_turn")
 
+    def send_audio_now(self, window: CallerAudio) -> bool:
+        return False
+
     async def send_audio(self, window: CallerAudio) -> None:
         await self._note("send_audio", window)
 

@@ -164,6 +164,9 @@ async def test_failures_of_both_directions_at_once_are_one_plain_error(autojump_
         def events(self) -> AsyncIterator[StreamEvent]:
             return self._events()
 
+        def send_audio_now(self, window: CallerAudio) -> bool:
+            return False
+
         async def send_audio(self, window: CallerAudio) -> None: ...
         async def commit_turn(self, commit: CommitTurn) -> None: ...
         async def speak(self, speak: Speak) -> None: ...

@@ -68,6 +68,29 @@ async def test_the_end_comes_after_what_was_said(politely: bool, autojump_clock:
         assert await ours.receive_some(65536) == b""
 
 
+async def test_what_is_sent_at_once_comes_in_order_with_all_else(autojump_clock: Clock) -> None:
+    ours, theirs = await secured()
+    sent = b""
+    async with ours, theirs, trio.open_nursery() as nursery:
+        received = bytearray()
+
+        async def receive() -> None:
+            while len(received) < len(sent):
+                received.extend(bytes(await theirs.receive_some(65536)))
+
+        for number in range(200):  # more than the system takes while nobody reads
+            piece = bytes([number]) * 10_000
+            if not ours.can_send_now:
+                break
+            assert ours.send_now(piece) == len(piece)
+            sent += piece
+        assert not ours.can_send_now
+        nursery.start_soon(receive)
+        sent += b"and this"
+        await ours.send_all(b"and this")
+    assert received == sent
+
+
 async def test_what_is_no_tls_breaks_the_connection(autojump_clock: Clock) -> None:
     ours, theirs = await secured()
     async with ours:
