@@ -109,6 +109,10 @@ class _SpinningStream:
         if self.spinner is not None:
             await self.spinner.spin("listener")
 
+    def send_audio_now(self, window: CallerAudio) -> bool:  # noqa: ARG002
+        """See ``ListenStream``: never."""
+        return False
+
     async def flush(self) -> None:
         """Nothing."""
 

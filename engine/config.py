@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import AnyUrl, Field, SecretStr, ValidationError, field_validator
+from pydantic import AnyUrl, BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from engine.errors import ConfigurationError
@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     gemini_url: AnyUrl = AnyUrl("wss://generativelanguage.googleapis.com")
     gemini_backup_url: AnyUrl | None = None
     gemini_model: str = "gemini-3.8-live"
+    gemini_input_hz: Annotated[Literal[8000, 16000], BeforeValidator(int)] = 8000
     gemini_connection_s: Annotated[float, Field(ge=70)] = 600.0
     gemini_transcribe_model: str = "gemini-3.5-transcribe-live"
     gemini_transcribe_url: AnyUrl | None = None

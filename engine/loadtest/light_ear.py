@@ -16,8 +16,6 @@ from engine.loadtest.talk import BEGINNING, BEGUN_MS, LOUD, LengthEar
 from engine.sim.scribe import GOES_ON_WITHIN_S
 
 BLOCK_MS = 20
-BYTES_PER_MS = 32  # 16 bit at 16 kHz
-BLOCK = 320
 INTERIM_S = 0.3
 PADDING_MS = 300.0  # what a stream without activities keeps from before somebody speaks
 ONSET_RMS = 300.0
@@ -26,17 +24,26 @@ SHORT = 128  # bytes; up to here one long integer is unmasked faster than an arr
 
 
 class Window(NamedTuple):
-    """One message of the caller's sound, as it came: ``body[first:last]`` is base64, masked with ``key``."""
+    """One message of the caller's sound, as it came: ``body[first:last]`` is base64, masked with ``key``.
+
+    ``per_ms``: samples.
+    """
 
     key: bytes
     body: bytes
     first: int
     last: int
     ms: float
+    per_ms: int
 
     def pcm(self) -> NDArray[np.int16]:
         """Decoded."""
         return np.frombuffer(binascii.a2b_base64(unmasked(self.key, self.body, self.first, self.last)), np.int16)
+
+    def blocks(self) -> NDArray[np.int16]:
+        """Decoded: its whole blocks of 20 ms."""
+        pcm, size = self.pcm(), BLOCK_MS * self.per_ms
+        return pcm[: len(pcm) // size * size].reshape(-1, size)
 
 
 def unmasked(key: bytes, body: bytes, first: int, last: int) -> bytes:
@@ -62,16 +69,12 @@ def _quiet_ms(windows: Iterable[Window], *, from_end: bool = False) -> float | N
     """How long it is quiet before the first loud block; None where there is none."""
     quiet = 0.0
     for window in windows:
-        blocks = np.abs(_blocks(window.pcm())[:, ::4]).max(axis=1)
+        blocks = np.abs(window.blocks()[:, :: window.per_ms // 4]).max(axis=1)
         loud = np.flatnonzero(blocks > LOUD)
         if len(loud):
             return quiet + BLOCK_MS * float(len(blocks) - 1 - loud[-1] if from_end else loud[0])
         quiet += window.ms
     return None
-
-
-def _blocks(pcm: NDArray[np.int16]) -> NDArray[np.int16]:
-    return pcm[: len(pcm) // BLOCK * BLOCK].reshape(-1, BLOCK)
 
 
 @dataclass(slots=True)
@@ -107,7 +110,7 @@ class LightScribe:
     def wait(self, window: Window, now: float) -> Piece | None:
         """Sound while nobody has spoken: the piece that begins with it, if it does (then ``hush`` before the next)."""
         self._waiting.append(window)
-        levels = np.sqrt(np.mean(_blocks(window.pcm()).astype(np.float32) ** 2, axis=1))
+        levels = np.sqrt(np.mean(window.blocks().astype(np.float32) ** 2, axis=1))
         for at, level in enumerate(levels):
             self._run = self._run + 1 if level > ONSET_RMS else 0
             if self._run >= ONSET_BLOCKS:

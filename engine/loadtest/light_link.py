@@ -12,7 +12,7 @@ import orjson
 import trio
 
 from engine.errors import HandshakeFault, WebSocketFault
-from engine.loadtest.light_ear import BYTES_PER_MS, Window, unmasked
+from engine.loadtest.light_ear import Window, unmasked
 from engine.loadtest.light_loop import Loop
 from engine.loadtest.light_model import LightHouse, LightSession
 from engine.sim.embeddings import SimEmbeddings
@@ -24,8 +24,9 @@ from engine.wire.handshake import accept, parse_request, reject
 from engine.wire.websocket import BINARY, CLOSE, PING, TEXT, Role, WebSocketCodec, parse_close
 
 READ_BYTES = 262_144
-LEAST_SOUND = 512  # bytes of payload: 10 ms of sound; whatever is shorter is judged whole
+LEAST_SOUND = 512  # bytes of payload: 10 to 20 ms of sound; whatever is shorter is judged whole
 MOST_SOUND = 1_048_576
+HEARD_AT_HZ = {8_000, 16_000}
 JUDGED = 32  # every so manieth message of sound is judged whole
 AGAIN_S = 0.005
 _WHOLE = {0x81, 0x82}
@@ -82,6 +83,7 @@ class SoundReader:
 
     def __init__(self) -> None:
         self._head = self._tail = b""
+        self._per_ms = 0  # samples
         self._taken = 0  # messages of sound since one was judged whole; 0: the next one is
 
     def read(self, key: bytes, body: bytes) -> Window | None:
@@ -97,19 +99,21 @@ class SoundReader:
         end = unmasked(key, body, last - 2, len(body))
         if end[2:] != self._tail:
             return self._judge(key, body)
-        return Window(key, body, first, last, ((last - first) // 4 * 3 - end.count(b"=", 0, 2)) / BYTES_PER_MS)
+        ms = ((last - first) // 4 * 3 - end.count(b"=", 0, 2)) / (2 * self._per_ms)
+        return Window(key, body, first, last, ms, self._per_ms)
 
     def _judge(self, key: bytes, body: bytes) -> Window | None:
         payload = unmasked(key, body, 0, len(body))
         message = read_message(payload)
         if not isinstance(message, AudioIn):
             return None
-        if message.rate != 1000 * BYTES_PER_MS // 2:
-            raise Refusal(f"this simulator hears at 16 kHz, not at {message.rate}: ask for --checks strict")
+        if message.rate not in HEARD_AT_HZ:
+            raise Refusal(f"this simulator hears at 8 or 16 kHz, not at {message.rate}: ask for --checks strict")
         first = payload.index(b'"data":"') + len(b'"data":"')
         last = payload.index(b'"', first)
         self._head, self._tail, self._taken = payload[:first], payload[last:], 1
-        return Window(key, body, first, last, 2 * len(message.pcm) / BYTES_PER_MS)
+        self._per_ms = message.rate // 1000
+        return Window(key, body, first, last, len(message.pcm) / self._per_ms, self._per_ms)
 
 
 class LightLink:

@@ -108,7 +108,7 @@ def loud_ms(pcm: NDArray[np.int16], rate: int) -> float:
     blocks = pcm[: len(pcm) // block * block].reshape(-1, block)
     if not len(blocks):
         return 0.0
-    loud = np.flatnonzero(np.abs(blocks[:, ::4]).max(axis=1) > LOUD)
+    loud = np.flatnonzero(np.abs(blocks[:, :: rate // 4000]).max(axis=1) > LOUD)
     return 0.0 if not len(loud) else 20.0 * float(loud[-1] - loud[0] + 1)
 
 

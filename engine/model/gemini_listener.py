@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import trio
 
+from engine.audio.g711 import SAMPLE_RATE_HZ
 from engine.errors import ConfigurationError, ModelGarbled, ModelLost, ModelProtocolFault, ModelRefused
 from engine.messages import CallerAudio
 from engine.model.gemini_live import PATH, default_ssl_context
@@ -30,13 +31,16 @@ class GeminiListenProvider:
 
     name: Final = "gemini-transcribe"
 
-    def __init__(self, url: str, api_key: str, model: str, *, open_deadline_s: float = 4.0) -> None:
+    def __init__(
+        self, url: str, api_key: str, model: str, *, input_hz: int = SAMPLE_RATE_HZ, open_deadline_s: float = 4.0
+    ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"ws", "wss"} or not parts.hostname:
             raise ConfigurationError(f"the listener's URL must be ws://… or wss://… with a host, not {url!r}")
         self._url = url.rstrip("/") + PATH
         self._headers = (("x-goog-api-key", api_key),)
         self._model = model if "/" in model else f"models/{model}"
+        self._input_hz = input_hz
         self._open_deadline_s = open_deadline_s
         self._ssl_context = default_ssl_context(parts.scheme)
 
@@ -51,7 +55,7 @@ class GeminiListenProvider:
                 await _begin(socket, self._fields())
             if patience.cancelled_caught:
                 raise ModelRefused(f"no listener within {self._open_deadline_s:.1f} s")
-            yield GeminiListenStream(socket)
+            yield GeminiListenStream(socket, input_hz=self._input_hz)
 
     def _fields(self) -> dict[str, Any]:
         return {
@@ -74,9 +78,9 @@ async def _begin(socket: ModelSocket, fields: dict[str, Any]) -> None:
 class GeminiListenStream:
     """One open transcription; see ``ListenStream``."""
 
-    def __init__(self, socket: ModelSocket) -> None:
+    def __init__(self, socket: ModelSocket, *, input_hz: int = SAMPLE_RATE_HZ) -> None:
         self._socket = socket
-        self._sound = CallerSound()
+        self._sound = CallerSound(input_hz)
         self._kept = self._partial = self._said = ""
 
     async def open_turn(self) -> None:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import trio
 
+from engine.audio.g711 import SAMPLE_RATE_HZ
 from engine.errors import ConfigurationError, ModelGarbled, ModelLost, ModelProtocolFault, ModelRefused
 from engine.model.gemini_stream import UNRESUMABLE, GeminiStream
 from engine.model.provider import Capabilities, SessionSetup
@@ -38,6 +39,7 @@ class GeminiLiveProvider:
         api_key: sent as a header.
         model: ``gemini-3.8-live``, say; with a slash in it, it is taken as it is.
         name: as in a tenant's model order; another endpoint of the same service has a name of its own.
+        input_hz: at what rate the caller's sound goes up: 8000, as it comes, or 16000, the service's own.
         connection_s: how long the service keeps a connection.
         open_deadline_s: for everything from connecting to the service's word that the session is ready.
         ssl_context: for ``wss``; by default the system's authorities are trusted.
@@ -50,6 +52,7 @@ class GeminiLiveProvider:
         model: str,
         *,
         name: str = "gemini-live",
+        input_hz: int = SAMPLE_RATE_HZ,
         connection_s: float = 600.0,
         open_deadline_s: float = 4.0,
         ssl_context: ssl.SSLContext | None = None,
@@ -62,6 +65,7 @@ class GeminiLiveProvider:
         self._url = url.rstrip("/") + PATH
         self._headers = (("x-goog-api-key", api_key),)
         self._model = model
+        self._input_hz = input_hz
         self._open_deadline_s = open_deadline_s
         self._ssl_context = ssl_context or default_ssl_context(parts.scheme)
 
@@ -80,7 +84,7 @@ class GeminiLiveProvider:
                 await begin_session(socket, setup, self._model)
             if patience.cancelled_caught:
                 raise ModelRefused(f"no session within {self._open_deadline_s:.1f} s")
-            yield GeminiStream(socket, setup.tenant.id)
+            yield GeminiStream(socket, setup.tenant.id, input_hz=self._input_hz)
 
 
 def default_ssl_context(scheme: str) -> ssl.SSLContext | None:

@@ -1,4 +1,7 @@
-"""The caller's windows as messages for Gemini: resampled to what it takes, in base64, in JSON. PURE.
+"""The caller's windows as messages for Gemini: as they are, or resampled to its own rate; in base64, in JSON. PURE.
+
+The service takes any rate that is named. What a telephone brings at 8 kHz is all that there is: at 16 kHz the same is
+sent in twice the bytes, after a filter that costs as much as the rest of the way up.
 
 The speaking model and the listener hear the same windows, one after the other. What a window becomes depends on it and
 on the few milliseconds before it, and on nothing else, so it is worked out once for both.
@@ -18,10 +21,11 @@ _KEPT: Final = 64  # messages: those of a moment, of all calls; the second one w
 
 
 class CallerSound:
-    """One stream's way through the windows of its turns."""
+    """One stream's way through the windows of its turns, at ``rate_hz``: 8000 or 16000."""
 
-    def __init__(self) -> None:
+    def __init__(self, rate_hz: int = g711.SAMPLE_RATE_HZ) -> None:
         self._before = b""
+        self._is_resampled = rate_hz != g711.SAMPLE_RATE_HZ
 
     def reset(self) -> None:
         """A turn opens: what comes next follows nothing."""
@@ -29,9 +33,16 @@ class CallerSound:
 
     def message(self, mulaw: bytes) -> bytes:
         """The next window, which is not empty, as a message."""
+        if not self._is_resampled:
+            return _as_it_is(mulaw)
         message = _message(self._before, mulaw)
         self._before = mulaw[-_SEEN_BYTES:] if len(mulaw) >= _SEEN_BYTES else (self._before + mulaw)[-_SEEN_BYTES:]
         return message
+
+
+@lru_cache(maxsize=_KEPT)
+def _as_it_is(mulaw: bytes) -> bytes:
+    return codec.audio_message(g711.decode(mulaw).astype("<i2", copy=False).tobytes(), g711.SAMPLE_RATE_HZ)
 
 
 @lru_cache(maxsize=_KEPT)

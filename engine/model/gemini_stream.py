@@ -44,7 +44,7 @@ class StreamStatistics:
 class GeminiStream:
     """One open session; made by ``GeminiLiveProvider.open_stream``, used by one session actor."""
 
-    def __init__(self, socket: ModelSocket, tenant_id: str) -> None:
+    def __init__(self, socket: ModelSocket, tenant_id: str, *, input_hz: int = g711.SAMPLE_RATE_HZ) -> None:
         self._socket = socket
         self._tenant_id = tenant_id
         self._turn_open = False
@@ -53,7 +53,7 @@ class GeminiStream:
         self._end: ModelClosed | None = None  # to be told after what is ready
         self._ahead = Ahead()
         self._pause = trio.CancelScope()  # of the reader, while enough is ahead
-        self._sound = CallerSound()
+        self._sound = CallerSound(input_hz)
         self._cancelled: set[str] = set()
         self._late: list[str] = []  # results that the model no longer waited for
         self._windows = self._outside = self._messages = self._nonsense = 0

@@ -94,6 +94,7 @@ def _gemini(settings: Settings) -> dict[str, ModelProvider]:
             settings.gemini_api_key.get_secret_value(),
             settings.gemini_model,
             name=name,
+            input_hz=settings.gemini_input_hz,
             connection_s=settings.gemini_connection_s,
         )
         for name, url in endpoints.items()
@@ -147,7 +148,8 @@ def _listener(settings: Settings, speech: Speech | None) -> ListenProvider | Non
     if settings.gemini_transcribe_model == "off":
         return None
     url = str(settings.gemini_transcribe_url or settings.gemini_url).rstrip("/")
-    return GeminiListenProvider(url, settings.gemini_api_key.get_secret_value(), settings.gemini_transcribe_model)
+    key = settings.gemini_api_key.get_secret_value()
+    return GeminiListenProvider(url, key, settings.gemini_transcribe_model, input_hz=settings.gemini_input_hz)
 
 
 def _places(settings: Settings) -> int:

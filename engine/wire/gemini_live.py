@@ -40,18 +40,18 @@ from engine.wire.gemini_live_events import (
 )
 from engine.wire.gemini_live_sound import sound_alone
 
-INPUT_RATE_HZ = 16_000
+INPUT_RATE_HZ = 16_000  # the service's own; any that is named is taken
 DEFAULT_OUTPUT_RATE_HZ = 24_000
 
 # --- client messages ---------------------------------------------------------------------------------------------
 
 _AUDIO_HEAD = b'{"realtimeInput":{"audio":{"data":"'
-_AUDIO_TAIL = b'","mimeType":"audio/pcm;rate=%d"}}}' % INPUT_RATE_HZ
+_AUDIO_TAIL = {rate: b'","mimeType":"audio/pcm;rate=%d"}}}' % rate for rate in (8_000, INPUT_RATE_HZ)}
 
 
-def audio_message(pcm16k: bytes) -> bytes:
-    """Caller audio: 16-bit little-endian mono PCM at 16 kHz. Ignored by the service outside an open activity."""
-    return _AUDIO_HEAD + binascii.b2a_base64(pcm16k, newline=False) + _AUDIO_TAIL
+def audio_message(pcm: bytes, rate_hz: int = INPUT_RATE_HZ) -> bytes:
+    """Caller audio: 16-bit little-endian mono PCM at 8 or 16 kHz. Ignored by the service outside an open activity."""
+    return _AUDIO_HEAD + binascii.b2a_base64(pcm, newline=False) + _AUDIO_TAIL[rate_hz]
 
 
 def activity_start() -> bytes:

@@ -49,21 +49,24 @@ def note(text: str) -> Message:
     return {"realtimeInput": {"text": text}}
 
 
-def sound(pcm: NDArray[np.int16]) -> Message:
-    """One message of sound."""
+def sound(pcm: NDArray[np.int16], per_ms: int = 8) -> Message:
+    """One message of sound, of so many samples per millisecond."""
     data = base64.b64encode(pcm.astype("<i2").tobytes()).decode()
-    return {"realtimeInput": {"audio": {"data": data, "mimeType": "audio/pcm;rate=16000"}}}
+    return {"realtimeInput": {"audio": {"data": data, "mimeType": f"audio/pcm;rate={1000 * per_ms}"}}}
 
 
-def windows(clip: Clip, *, at: float, quiet_ms: int = 300, window_ms: int = 100) -> list[tuple[float, Message]]:
+def windows(
+    clip: Clip, *, at: float, quiet_ms: int = 300, window_ms: int = 100, per_ms: int = 8
+) -> list[tuple[float, Message]]:
     """A clip between stretches of silence, as the gateway sends it in real time."""
-    silence = np.zeros(16 * quiet_ms, np.int16)
-    pcm = np.concatenate((silence, Resampler(8000, 16000).process(g711.decode(clip.mulaw)), silence))
-    pcm = pcm[: len(pcm) // 320 * 320]  # whole frames, as from a telephone
-    size = 16 * window_ms
+    silence = np.zeros(per_ms * quiet_ms, np.int16)
+    voice = g711.decode(clip.mulaw)
+    pcm = np.concatenate((silence, Resampler(8000, 16000).process(voice) if per_ms == 16 else voice, silence))
+    pcm = pcm[: len(pcm) // (20 * per_ms) * 20 * per_ms]  # whole frames, as from a telephone
+    size = per_ms * window_ms
     pieces = [pcm[first : first + size] for first in range(0, len(pcm), size)]
     # A little slower than real time: three windows are never just as long as the model's own 0.3 s.
-    return [(at + 1.003 * window_ms / 1000 * (one + 1), sound(piece)) for one, piece in enumerate(pieces)]
+    return [(at + 1.003 * window_ms / 1000 * (one + 1), sound(piece, per_ms)) for one, piece in enumerate(pieces)]
 
 
 def turn(clip: Clip, *, at: float, notes: str = "") -> list[tuple[float, Message]]:

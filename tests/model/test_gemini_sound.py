@@ -21,21 +21,30 @@ def streamed(turn: list[bytes]) -> list[bytes]:
     return [codec.audio_message(resampler.process(g711.decode(window)).tobytes()) for window in turn]
 
 
+def test_at_the_telephones_own_rate_windows_go_as_they_are() -> None:
+    sound, listener, turn = CallerSound(), CallerSound(8_000), windows()
+    for window in turn:
+        message = sound.message(window)
+        assert message == codec.audio_message(g711.decode(window).astype("<i2").tobytes(), 8_000)
+        assert b"rate=8000" in message
+        assert listener.message(window) is message
+
+
 def test_windows_become_what_one_resampler_makes_of_the_whole_turn() -> None:
-    sound, turn = CallerSound(), windows()
+    sound, turn = CallerSound(16_000), windows()
     assert [sound.message(window) for window in turn] == streamed(turn)
     sound.reset()
     assert [sound.message(window) for window in turn] == streamed(turn), "a turn follows nothing"
 
 
 def test_a_second_stream_gets_the_very_same_message() -> None:
-    model, listener = CallerSound(), CallerSound()
+    model, listener = CallerSound(16_000), CallerSound(16_000)
     for window in windows(2):
         assert model.message(window) is listener.message(window)
 
 
 def test_a_stream_that_missed_a_window_gets_its_own() -> None:
-    model, listener, turn = CallerSound(), CallerSound(), windows(3)
+    model, listener, turn = CallerSound(16_000), CallerSound(16_000), windows(3)
     for window in turn[:2]:
         model.message(window)
     listener.message(turn[0])
@@ -47,7 +56,7 @@ def test_a_stream_that_missed_a_window_gets_its_own() -> None:
 
 
 def test_what_is_kept_is_bounded() -> None:
-    sound = CallerSound()
+    sound = CallerSound(16_000)
     for seed in range(20):
         for window in windows(10 + seed):
             sound.message(window)
