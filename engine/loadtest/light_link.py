@@ -24,7 +24,7 @@ from engine.wire.handshake import accept, parse_request, reject
 from engine.wire.websocket import BINARY, CLOSE, PING, TEXT, Role, WebSocketCodec, parse_close
 
 READ_BYTES = 262_144
-LEAST_SOUND = 512  # bytes of payload: 10 to 20 ms of sound; whatever is shorter is judged whole
+LEAST_SOUND = 256  # bytes of payload: less than 10 ms of sound; whatever is shorter is judged whole
 MOST_SOUND = 1_048_576
 HEARD_AT_HZ = {8_000, 16_000}
 JUDGED = 32  # every so manieth message of sound is judged whole
