@@ -12,7 +12,7 @@ import math
 
 KEEP_S = 0.12  # stays ahead through every pause
 SHORTEST_S = 0.03  # a pause costs a wake-up itself
-LONGEST_S = 0.06  # a broken connection is noticed so much later: with the carrier's lead, in time for the script
+LONGEST_S = 0.1  # a broken connection is noticed so much later: with the carrier's lead, in time for the script
 
 
 class Ahead:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import trio
 
+from engine.audio.g711 import BYTES_PER_MS
 from engine.errors import ModelLost
 from engine.log import get_logger
 from engine.messages import CallerAudio, CallerPaused, FloorEvent, ListenerInput, OpenTurn, WordsHeard
@@ -19,6 +20,7 @@ from engine.model.passing import pass_on
 from engine.shortcut import ShortEnd, shortened
 
 PAUSES_S = (0.0, 0.5, 2.0, 5.0)  # before each attempt; the last repeats
+TOGETHER_BYTES = 160 * BYTES_PER_MS  # and more of the caller's sound go at once: two windows of 100 ms
 PROVEN_S = 10.0  # a stream that lived so long was a good one; one that opens and dies at once is as bad as none
 
 log = get_logger("model.listener")
@@ -104,22 +106,57 @@ async def _transcribe(
             async for text in texts:
                 await pass_on(inbox, WordsHeard(turn_id, text))
 
-    def take(message: ListenerInput) -> bool:
-        return isinstance(message, CallerAudio) and stream.send_audio_now(message)
-
-    with shortened(end, take):
+    feed = _Feed(stream)
+    with shortened(end, feed.take):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(tell)
             async for message in heard:
                 match message:
                     case OpenTurn():
                         turn_id = message.turn_id
-                        await stream.open_turn()
+                        await feed.open_turn()
                     case CallerAudio():
-                        await stream.send_audio(message)
+                        await feed.give(message)
                     case CallerPaused():
-                        await stream.flush()
+                        await feed.flush()
             nursery.cancel_scope.cancel()
+
+
+class _Feed:
+    """The caller's windows on their way to a stream, some at a time: nothing is understood of one alone, and each
+    message costs. A pause sends what there is.
+    """
+
+    def __init__(self, stream: ListenStream) -> None:
+        self._stream = stream
+        self._held = b""
+
+    async def open_turn(self) -> None:
+        self._held = b""
+        await self._stream.open_turn()
+
+    def take(self, message: ListenerInput) -> bool:
+        """By the shorter way: a window that is held, or that goes at once with those that were."""
+        if not isinstance(message, CallerAudio):
+            return False
+        held = self._held + message.mulaw
+        if len(held) >= TOGETHER_BYTES:
+            if not self._stream.send_audio_now(CallerAudio(held)):
+                return False
+            held = b""
+        self._held = held
+        return True
+
+    async def give(self, window: CallerAudio) -> None:
+        if not self.take(window):
+            held, self._held = self._held + window.mulaw, b""
+            await self._stream.send_audio(CallerAudio(held))
+
+    async def flush(self) -> None:
+        if self._held:
+            held, self._held = self._held, b""
+            await self._stream.send_audio(CallerAudio(held))
+        await self._stream.flush()
 
 
 def _forget(heard: trio.MemoryReceiveChannel[ListenerInput]) -> None:

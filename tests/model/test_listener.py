@@ -1,9 +1,13 @@
 """The listener against the simulated transcribe model: text while the caller speaks, and again after a loss."""
 
-from collections.abc import AsyncIterator
+import math
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import TypeAlias
 
+import pytest
 import trio
 import trio.testing
 
@@ -12,6 +16,7 @@ from engine.messages import CallerAudio, CallerPaused, FloorEvent, ListenerInput
 from engine.metrics import Metrics
 from engine.model.gemini_listener import GeminiListenProvider
 from engine.model.listener import run_listener
+from engine.shortcut import ShortEnd
 from engine.sim.brain import GroundedBrain
 from engine.sim.ear import PhraseEar
 from engine.sim.gemini import SimGemini
@@ -79,6 +84,64 @@ async def test_text_grows_while_the_caller_speaks_and_is_whole_after_the_pause(
     assert second[-1] == WHITENING
     assert sim.protocol_faults == []
     assert all(not session.spoken for session in sim.sessions)
+
+
+@dataclass
+class Told:
+    """A stream that notes what it is told; at once only where it may."""
+
+    at_once: bool
+    told: list[bytes | str] = field(default_factory=list)
+
+    async def open_turn(self) -> None:
+        self.told.append("open")
+
+    async def send_audio(self, window: CallerAudio) -> None:
+        self.told.append(window.mulaw)
+
+    def send_audio_now(self, window: CallerAudio) -> bool:
+        if self.at_once:
+            self.told.append(window.mulaw)
+        return self.at_once
+
+    async def flush(self) -> None:
+        self.told.append("flush")
+
+    async def texts(self) -> AsyncGenerator[str, None]:
+        await trio.sleep(math.inf)
+        yield ""
+
+
+@pytest.mark.parametrize("short", [True, False])
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_windows_go_up_together_in_order_and_a_pause_sends_the_rest(
+    short: bool, at_once: bool, autojump_clock: trio.testing.MockClock
+) -> None:
+    stream = Told(at_once)
+
+    @asynccontextmanager
+    async def open_listener() -> AsyncIterator[Told]:
+        yield stream
+
+    provider = SimpleNamespace(name="noting", open_listener=open_listener)
+    send, heard = trio.open_memory_channel[ListenerInput](200)
+    inbox, _ = trio.open_memory_channel[FloorEvent](200)
+    end = ShortEnd(send)
+    windows = [bytes([number]) * WINDOW for number in range(1, 6)]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(
+            lambda: run_listener(
+                provider=provider, heard=heard, end=end if short else None, inbox=inbox, metrics=Metrics()
+            )
+        )
+        for turn_id in (1, 2):
+            turn: list[ListenerInput] = [OpenTurn(turn_id), *map(CallerAudio, windows), CallerPaused(turn_id)]
+            for message in turn:
+                end.send_nowait(message)
+                await trio.sleep(0.1)
+        end.close()
+    told = ["open", windows[0] + windows[1], windows[2] + windows[3], windows[4], "flush"]
+    assert stream.told == [*told, *told]
 
 
 async def test_a_refused_listener_is_opened_again_and_again(
