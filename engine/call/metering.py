@@ -40,6 +40,13 @@ class MeteredStream:
         self._turn_open = False
         return self._stream.commit_turn(commit)
 
+    def commit_turn_now(self, commit: CommitTurn) -> bool:
+        """See ``ModelStream``."""
+        is_sent = self._stream.commit_turn_now(commit)
+        if is_sent:
+            self._turn_open = False
+        return is_sent
+
     def speak(self, speak: Speak) -> Coroutine[Any, Any, None]:
         """See ``ModelStream``."""
         return self._stream.speak(speak)

@@ -7,6 +7,7 @@ import trio
 from engine.call.opening import NUDGE, Instruction
 from engine.errors import ModelStalled
 from engine.messages import CallerAudio, CommitTurn, OpenTurn, ReportHeard, ToolResult, Uplink
+from engine.model.passing import pass_on
 from engine.shortcut import SendEnd
 from engine.telephony.jitter import CallerAudioGate
 
@@ -33,7 +34,7 @@ class SessionLink:
         self._gate.close()
         self._nudged = False
         self.answers_asked += 1
-        await self._uplink.send(commit)
+        await pass_on(self._uplink, commit)
 
     async def speak(self, turn_id: int, instruction: Instruction) -> None:
         """Let the model speak without a turn of the caller's."""

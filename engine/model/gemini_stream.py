@@ -88,24 +88,36 @@ class GeminiStream:
         Raises:
             MisuseError: no turn is open, or the outcome holds another tenant's passages.
         """
+        for message in self._commitment(commit):
+            await self._socket.send(message)
+
+    def commit_turn_now(self, commit: CommitTurn) -> bool:
+        """See ``ModelStream``."""
+        if not self._socket.can_send_now:
+            return False
+        self._socket.send_now(*self._commitment(commit))
+        return True
+
+    def _commitment(self, commit: CommitTurn) -> list[bytes]:
+        """End the turn, and what says so."""
         outcome = commit.outcome
         if not self._turn_open:
             raise MisuseError(f"turn {commit.turn_id} is committed but none is open")
         if isinstance(outcome, Notes) and any(note.tenant_id != self._tenant_id for note in outcome.passages):
             raise MisuseError("a passage of another tenant reached a model session")
-        for text in (*self._late, notes_text(outcome, secrets.token_hex(4))):
-            if text is not None:
-                await self._socket.send(codec.text_message(text))
+        texts = (*self._late, notes_text(outcome, secrets.token_hex(4)))
         self._late.clear()
         self._downlink.turn_committed()
-        await self._end_turn()
+        self._turn_open = False
+        return [*(codec.text_message(text) for text in texts if text is not None), codec.activity_end()]
 
     async def speak(self, speak: Speak) -> None:
         """A turn of text alone, which the model answers by speaking."""
         self._open("an instruction to speak")
         await self._socket.send(codec.activity_start())
         await self._socket.send(codec.text_message(speak.instruction))
-        await self._end_turn()
+        self._turn_open = False
+        await self._socket.send(codec.activity_end())
 
     async def send_tool_result(self, result: ToolResult) -> None:
         """Answer a call. For a cancelled one nobody waits: what came of it is told along with the next turn."""
@@ -134,10 +146,6 @@ class GeminiStream:
         self._turn_open = True
         self._ahead.stopped()
         self._pause.cancel()
-
-    async def _end_turn(self) -> None:
-        self._turn_open = False
-        await self._socket.send(codec.activity_end())
 
     async def _next(self) -> StreamEvent:
         while not self._ready:

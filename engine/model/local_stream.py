@@ -125,6 +125,10 @@ class LocalStream:
         self._do(partial(self._answer, self._mouth.begin(), commit, passages))
         await trio.lowlevel.checkpoint()
 
+    def commit_turn_now(self, commit: CommitTurn) -> bool:  # noqa: ARG002
+        """See ``ModelStream``: never."""
+        return False
+
     async def speak(self, speak: Speak) -> None:
         """Say what it tells to say, then answer what it tells to answer; with neither, say again what was decided."""
         self._begin("an instruction to speak")

@@ -118,6 +118,10 @@ class OpenAIStream:
             self._outbox.append(codec.commit(event_id=self._new_id("commit")))
         await self._ask(commit.turn_id, notes_text(outcome, secrets.token_hex(4)))
 
+    def commit_turn_now(self, commit: CommitTurn) -> bool:  # noqa: ARG002
+        """See ``ModelStream``: never."""
+        return False
+
     async def speak(self, speak: Speak) -> None:
         """An instruction that the caller does not hear, then the request for a response; stops a running one."""
         if self._turn_open:

@@ -61,6 +61,10 @@ class OwnVoiceStream:
             self._duet.response.asked()
             await self._model.commit_turn(commit)
 
+    def commit_turn_now(self, commit: CommitTurn) -> bool:  # noqa: ARG002
+        """See ``ModelStream``: never."""
+        return False
+
     async def speak(self, speak: Speak) -> None:
         """See ``ModelStream``."""
         async with self._commands:

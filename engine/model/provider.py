@@ -169,6 +169,9 @@ class ModelStream(Protocol):
     async def commit_turn(self, commit: CommitTurn) -> None:
         """Give the notes and let the model answer."""
 
+    def commit_turn_now(self, commit: CommitTurn) -> bool:
+        """The same, as ``send_audio_now``."""
+
     async def speak(self, speak: Speak) -> None:
         """Let the model speak without a caller's turn."""
 

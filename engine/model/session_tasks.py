@@ -77,10 +77,19 @@ class SessionTasks:
     # --- up ----------------------------------------------------------------------------------------------------
 
     def take(self, message: Uplink) -> bool:
-        """A window of an open turn, if the stream takes it at once; while ``up`` has nothing to do."""
-        if not isinstance(message, CallerAudio) or self._turn_id is None or not self._stream.send_audio_now(message):
+        """What belongs to an open turn, if the stream takes it at once; while ``up`` has nothing to do."""
+        if self._turn_id is None:
             return False
-        self._owed.window(message)
+        if isinstance(message, CallerAudio):
+            if not self._stream.send_audio_now(message):
+                return False
+            self._owed.window(message)
+            return True
+        if not isinstance(message, CommitTurn) or message.turn_id != self._turn_id or self._commands.locked():
+            return False
+        if not self._stream.commit_turn_now(message):
+            return False
+        self._committed(message)
         return True
 
     async def up(self, uplink: trio.MemoryReceiveChannel[Uplink]) -> None:
@@ -107,9 +116,7 @@ class SessionTasks:
             case CommitTurn(turn_id=turn_id):
                 if turn_id != self._turn_id:
                     raise MisuseError(f"turn {turn_id} is committed while {self._turn_id} is open")
-                self._turn_id = None
-                self._owed.committed(message)
-                self._asked()
+                self._committed(message)
                 await self._stream.commit_turn(message)
             case Speak():
                 self._owed.spoke(message)
@@ -123,6 +130,11 @@ class SessionTasks:
                 await self._stream.send_tool_result(message)
             case ReportHeard():
                 await self._stream.report_heard(self._voice.placed(message))
+
+    def _committed(self, commit: CommitTurn) -> None:
+        self._turn_id = None
+        self._owed.committed(commit)
+        self._asked()
 
     def _asked(self) -> None:
         self._voice.asked()

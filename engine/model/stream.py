@@ -82,16 +82,16 @@ class ModelSocket:
         is_clear = lean is not None and lean.can_send_now
         return is_clear and self._whole and self._ping is None and not self._sending.locked()
 
-    def send_now(self, payload: bytes) -> None:
-        """Where ``can_send_now``: send one text message. A plain call.
+    def send_now(self, *payloads: bytes) -> None:
+        """Where ``can_send_now``: send these as text messages. A plain call.
 
         What the system does not take goes out before whatever is sent next; that the connection has ended, whoever
         sends or receives next is told.
         """
         assert self._lean is not None, "asked before"
-        frame = self._codec.text(payload)
+        frames = b"".join([self._codec.text(payload) for payload in payloads])
         try:
-            self._unsent = frame[self._lean.send_now(frame) :]
+            self._unsent = frames[self._lean.send_now(frames) :]
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self._whole = False
         else:

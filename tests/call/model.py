@@ -87,6 +87,9 @@ class Session:
         self.commits.append(commit)
         self.emit(self.model.answer(self))
 
+    def commit_turn_now(self, commit: CommitTurn) -> bool:
+        return False
+
     async def speak(self, speak: Speak) -> None:
         await trio.lowlevel.checkpoint()
         self.spoke.append(speak)

@@ -12,13 +12,16 @@ from engine.model.gemini_live import GeminiLiveProvider
 from engine.model.gemini_stream import GeminiStream
 from engine.model.provider import SessionSetup
 from engine.model.setup import prepare
+from engine.model.stream import ModelSocket
 from engine.sim.elevenlabs import SimElevenLabs
 from engine.sim.moods import Mood, Rule
+from tests.model import lean
 from tests.model.fake_gemini import TENANT, FakeGemini
 from tests.model.own_voice import VOICE_ID, Make, connected
 from tests.model.running import Running, run_over
 
 Run = Callable[[], AbstractAsyncContextManager[Running]]
+OverTcp = Callable[[], AbstractAsyncContextManager[tuple[GeminiStream, FakeGemini]]]
 Open = Callable[..., AbstractAsyncContextManager[tuple[GeminiStream, FakeGemini]]]
 
 
@@ -81,3 +84,20 @@ def make(monkeypatch: pytest.MonkeyPatch, nursery: trio.Nursery) -> Make:
         return voice
 
     return simulated
+
+
+@pytest.fixture(params=["plain", "tls"])
+def over_tcp(request: pytest.FixtureRequest) -> OverTcp:
+    """A stream on a connection of the kernel's, which can be asked what has come."""
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[tuple[GeminiStream, FakeGemini]]:
+        ours, theirs = lean.plain() if request.param == "plain" else await lean.secured()
+        mine = ModelSocket(ours)
+        try:
+            yield GeminiStream(mine, "acme"), FakeGemini(theirs)
+        finally:
+            await mine.aclose()
+            await trio.aclose_forcefully(theirs)
+
+    return opened

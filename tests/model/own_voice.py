@@ -79,6 +79,9 @@ class Writer:
     async def commit_turn(self, commit: CommitTurn) -> None:
         await self._note("commit_turn", commit)
 
+    def commit_turn_now(self, commit: CommitTurn) -> bool:
+        return False
+
     async def speak(self, speak: Speak) -> None:
         await self._note("speak", speak)
 

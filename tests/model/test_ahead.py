@@ -1,8 +1,6 @@
 """How far ahead a response's sound is, and a stream that takes its time while it is."""
 
 import itertools
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 import trio
@@ -12,11 +10,9 @@ from engine.audio import g711
 from engine.errors import ModelClosed
 from engine.messages import ResumeHandle
 from engine.model.ahead import KEEP_S, LONGEST_S, SHORTEST_S, Ahead
-from engine.model.gemini_stream import GeminiStream
 from engine.model.provider import AudioDelta, GenerationComplete, Interrupted, ModelStream, StreamEvent, TranscriptDelta
-from engine.model.stream import READ_SIZE, ModelSocket
-from tests.model import lean
-from tests.model.conftest import Open
+from engine.model.stream import READ_SIZE
+from tests.model.conftest import Open, OverTcp
 from tests.model.fake_gemini import PCM_40_MS, FakeGemini
 
 Clock = trio.testing.MockClock
@@ -48,26 +44,6 @@ def test_what_was_stopped_is_not_ahead() -> None:
     ahead.sound(5.0, 10.0)
     ahead.stopped()
     assert not ahead.pause_s(10.0)
-
-
-OverTcp = Callable[[], AbstractAsyncContextManager[tuple[GeminiStream, FakeGemini]]]
-
-
-@pytest.fixture(params=["plain", "tls"])
-def over_tcp(request: pytest.FixtureRequest) -> OverTcp:
-    """A stream on a connection of the kernel's, which can be asked what has come."""
-
-    @asynccontextmanager
-    async def opened() -> AsyncIterator[tuple[GeminiStream, FakeGemini]]:
-        ours, theirs = lean.plain() if request.param == "plain" else await lean.secured()
-        mine = ModelSocket(ours)
-        try:
-            yield GeminiStream(mine, "acme"), FakeGemini(theirs)
-        finally:
-            await mine.aclose()
-            await trio.aclose_forcefully(theirs)
-
-    return opened
 
 
 async def told(events: list[tuple[float, StreamEvent]], stream: ModelStream) -> None:

@@ -164,6 +164,9 @@ async def test_failures_of_both_directions_at_once_are_one_plain_error(autojump_
         def events(self) -> AsyncIterator[StreamEvent]:
             return self._events()
 
+        def commit_turn_now(self, commit: CommitTurn) -> bool:
+            return False
+
         def send_audio_now(self, window: CallerAudio) -> bool:
             return False
 
