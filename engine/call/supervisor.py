@@ -123,6 +123,7 @@ async def _run_tree(line: MediaLine, tenant: Tenant, record: CallRecord, service
         metrics=metrics,
         longest_pause_s=(tenant.timing.barge_in_ms + UNDECIDED_MS) / 1000,
         on_played=lambda played: record.played(played.generation, played.heard_ms),
+        is_late=lambda: line.plane.is_late,
         on_resume=lambda paused_s: record.backchannel(trio.current_time(), paused_s),
     )
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import trio
 
 from engine.audio.pacer import CutHow, CutReport, Pacer, PacerStatistics, Played, Send
+from engine.audio.start import Start
 from engine.messages import (
     Cut,
     CutPlayout,
@@ -47,6 +48,7 @@ class Playout:
         longest_pause_s: float = 1.0,
         on_played: Callable[[Played], None] = _ignore,
         on_resume: Callable[[float], None] = _ignore,
+        is_late: Callable[[], bool] = lambda: False,
     ) -> None:
         """Silent until told to play.
 
@@ -58,6 +60,7 @@ class Playout:
             longest_pause_s: a pause that nobody has ended by then ends by itself: it must never become dead air.
             on_played: learns at once which utterance was heard to its end.
             on_resume: learns for how many seconds the agent had paused when it goes on.
+            is_late: whether this process is late at times, so that an utterance had better not begin with little sound.
         """
         self.played = pacer.played
         self.send_now: Callable[[float], None] = _ignore
@@ -68,6 +71,8 @@ class Playout:
         self._on_played = on_played
         self._on_resume = on_resume
         self._paused_at = self._paused_until = math.inf
+        self._is_late = is_late
+        self._start = Start()
         self._pacer = pacer
         self._inbox = inbox
         self._on_cut = on_cut
@@ -77,6 +82,8 @@ class Playout:
         """What to send now."""
         if now >= self._paused_until:
             self._go_on(now)
+        if now >= self._start.until:
+            self._begin(now)
         sends = self._pacer.due(now)
         if sends and self.tap is not None:
             self.tap(sends, now)
@@ -91,7 +98,7 @@ class Playout:
 
     def is_sounding(self, now: float) -> bool:
         """Is the caller hearing us, or about to, as far as we can know? While paused we have the floor still."""
-        return self._pacer.ahead_ms(now) > 0
+        return self._start.until < math.inf or self._pacer.ahead_ms(now) > 0
 
     def held_s(self, now: float) -> float:
         """Seconds of sound that the carrier holds and has not played yet, as far as we can know."""
@@ -99,6 +106,7 @@ class Playout:
 
     def pause(self, now: float) -> None:
         """The caller may be interrupting: fall silent, keep everything."""
+        self._begin(now)
         if self._pacer.pause(now):
             self._paused_at, self._paused_until = now, now + self._pause_s
             self.send_now(now)
@@ -117,6 +125,11 @@ class Playout:
 
     def apply(self, command: PlayoutCommand, now: float) -> None:
         """Take one command of the floor's holder."""
+        if isinstance(command, PlayAudio):
+            may_begin = self._is_late() and self._pacer.ahead_ms(now) <= 0
+            if self._start.holds(command.generation, command.mulaw, now, may_begin=may_begin):
+                return
+        self._begin(now)
         match command:
             case PlayAudio(generation, mulaw):
                 self._pacer.push(generation, mulaw, now)
@@ -130,6 +143,10 @@ class Playout:
     def statistics(self) -> PacerStatistics:
         """The pacer's counts."""
         return self._pacer.statistics()
+
+    def _begin(self, now: float) -> None:
+        if (held := self._start.release()) is not None:
+            self._pacer.push(*held, now)
 
     def _go_on(self, now: float) -> None:
         paused_s = now - self._paused_at

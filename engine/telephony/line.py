@@ -50,7 +50,7 @@ class MediaLine:
 
     def __init__(self, sock: socket.socket, *, plane: MediaPlane, metrics: Metrics, leftover: bytes = b"") -> None:
         self._socket = sock
-        self._plane = plane
+        self.plane = plane
         self._metrics = metrics
         self._codec = WebSocketCodec(Role.SERVER, max_message=LARGEST_MESSAGE)
         self._decoder = media.MediaStreamDecoder()
@@ -284,7 +284,7 @@ class MediaLine:
 
     def _peer_gone(self, lost: LineLost) -> None:
         self._last_received_at = math.inf
-        self._plane.remove(self)
+        self.plane.remove(self)
         self._drained.set()
         self._end(lost)
 
@@ -295,6 +295,6 @@ class MediaLine:
             self._controls_send.close()
 
     def _release(self) -> None:
-        self._plane.remove(self)
+        self.plane.remove(self)
         self._end(self.lost)
         self._socket.close()

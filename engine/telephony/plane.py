@@ -26,6 +26,8 @@ from engine.log import get_logger
 FRAME_S = 0.020
 SLOTS = 4
 SLOT_S = FRAME_S / SLOTS
+LATE_S = 0.015  # a tick that is so late says that others may be
+CALMS = 0.99  # per tick: after a third of a second half of it is forgotten
 WORST_KEPT = 512  # lateness samples kept for the percentiles: about 2.5 s of ticks
 
 log = get_logger("telephony.plane")
@@ -78,6 +80,7 @@ class MediaPlane:
         self._ticks = 0
         self._faults = 0
         self._lateness = [0.0] * WORST_KEPT
+        self._worst_lately = 0.0
         self._on_crash = on_crash
 
     def add(self, member: PlaneMember, *, each_arrival_once: bool = False) -> None:
@@ -129,7 +132,8 @@ class MediaPlane:
                 while self._slot_of:
                     await trio.sleep_until(due)
                     now = trio.current_time()
-                    self._lateness[self._ticks % WORST_KEPT] = now - due
+                    self._lateness[self._ticks % WORST_KEPT] = late = now - due
+                    self._worst_lately = max(late, CALMS * self._worst_lately)
                     self._ticks += 1
                     self._poll(now)
                     # One turn of all slots makes up for any number of missed ones: members are told the time.
@@ -140,6 +144,11 @@ class MediaPlane:
         finally:
             self._descriptor_of.clear()
             self._epoll.close()
+
+    @property
+    def is_late(self) -> bool:
+        """Whether a tick was late lately, by as much as an ear might notice."""
+        return self._worst_lately >= LATE_S
 
     def statistics(self) -> PlaneStatistics:
         """A snapshot."""

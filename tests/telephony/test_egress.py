@@ -9,6 +9,7 @@ import trio
 import trio.testing
 
 from engine.audio.pacer import CutReport, Pacer
+from engine.audio.start import LONGEST_S
 from engine.messages import (
     Cut,
     CutPlayout,
@@ -20,6 +21,7 @@ from engine.messages import (
     UtterancePlayed,
 )
 from engine.telephony.egress import Playout, run_egress
+from engine.telephony.plane import FRAME_S
 from tests.telephony.carrier import Player, Rig, open_line
 
 Clock = trio.testing.MockClock
@@ -63,13 +65,19 @@ class Speaking:
 
 
 @asynccontextmanager
-async def speaking(*, inbox_queued: int = 50) -> AsyncIterator[Speaking]:
+async def speaking(*, inbox_queued: int = 50, late: bool = False) -> AsyncIterator[Speaking]:
     commands_send, commands = trio.open_memory_channel[PlayoutCommand](64)
     inbox_send, inbox = trio.open_memory_channel[FloorEvent](inbox_queued)
     cuts: list[CutReport] = []
     async with open_line() as rig, trio.open_nursery() as nursery:
         await rig.started()
-        playout = Playout(pacer=Pacer(lead_ms=LEAD_MS), inbox=inbox_send, on_cut=cuts.append, metrics=rig.metrics)
+        playout = Playout(
+            pacer=Pacer(lead_ms=LEAD_MS),
+            inbox=inbox_send,
+            on_cut=cuts.append,
+            metrics=rig.metrics,
+            is_late=lambda: late,
+        )
         ended = trio.Event()
 
         async def egress() -> None:
@@ -91,6 +99,37 @@ async def test_the_first_sound_does_not_wait_for_the_clock(autojump_clock: Clock
         assert on.rig.phone.sound() == sound(40)
         assert trio.current_time() == now
         assert on.playout.is_sounding(now)
+
+
+async def test_where_the_process_is_late_an_utterance_begins_with_more_sound(autojump_clock: Clock) -> None:
+    async with speaking(late=True) as on:
+        now = trio.current_time()
+        await on.say(PlayAudio(1, sound(40)))
+        assert on.rig.phone.sound() == b""
+        assert on.playout.is_sounding(now)
+        await on.say(PlayAudio(1, sound(40)))
+        assert on.rig.phone.sound() == sound(40) * 2
+        assert trio.current_time() == now
+        await on.say(PlayAudio(1, sound(40)))
+        assert on.rig.phone.sound() == sound(40) * 3, "what has begun goes on"
+
+
+async def test_a_slow_models_first_sound_is_held_for_a_moment_only(autojump_clock: Clock) -> None:
+    async with speaking(late=True) as on:
+        await on.say(PlayAudio(1, sound(40)))
+        await trio.sleep(LONGEST_S + 2 * FRAME_S)
+        assert on.rig.phone.sound() == sound(40)
+        await on.play(0.1)
+        await on.say(PlayAudio(2, sound(40)), EndUtterance(2))
+        assert on.rig.phone.sound() == sound(40) * 2, "what is whole need not wait"
+
+
+async def test_what_is_held_is_taken_back_like_all_that_was_queued(autojump_clock: Clock) -> None:
+    async with speaking(late=True) as on:
+        await on.say(PlayAudio(1, sound(40)), CutPlayout(1, Cut.NOW))
+        assert [(cut.generation, cut.heard_ms, cut.queued_ms) for cut in on.cuts] == [(1, 0.0, 40.0)]
+        await trio.sleep(0.1)
+        assert on.rig.phone.sound() == b""
 
 
 async def test_no_more_than_the_lead_lies_at_the_carrier(autojump_clock: Clock) -> None:
