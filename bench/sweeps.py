@@ -91,15 +91,19 @@ TOOLS = Sweep(
     _LOAD,
     _COST,
 )
-PACE = Sweep(
-    "pace",
-    "How fast the model sends its answer, in times real time",
-    "pace",
-    "3",
-    _points("--model-pace", 1, 3, 20),
-    _LOAD,
-    _COST,
-)
+
+
+def pace(capacity: int) -> Sweep:
+    """At half of what the machine is known to hold."""
+    return Sweep(
+        "pace",
+        "How fast the model sends its answer, in times real time",
+        "pace",
+        "3",
+        _points("--model-pace", 1, 3, 20),
+        ("--calls", str(max(1, round(capacity * 0.5)))),
+        _COST,
+    )
 
 
 def calls(capacity: int) -> Sweep:
@@ -118,4 +122,4 @@ def calls(capacity: int) -> Sweep:
 
 def sweeps(capacity: int) -> Mapping[str, Sweep]:
     """All of them by name."""
-    return {sweep.name: sweep for sweep in (WINDOW, LEAD, calls(capacity), WORKERS, RETRIEVAL, TOOLS, PACE)}
+    return {sweep.name: sweep for sweep in (WINDOW, LEAD, calls(capacity), WORKERS, RETRIEVAL, TOOLS, pace(capacity))}

@@ -22,6 +22,8 @@
 
 (1) The line's parts (plain calls of the media plane) are refused and counted; tasks wait. (2) Windows are refused and
 counted, and the model's liveness decides; commands wait. (3) Refused and counted; the turn's budget stands in.
+Where a seat, egress or the listener waits with nothing queued, windows, commits and playout commands reach it by a
+plain call in place of the channel (``engine/shortcut.py``): in the same order, for a fraction of a task's wake-up.
 Each tenure of the floor has an uplink of its own, so that nothing meant for a lost model reaches its successor.
 
 | what ends or fails        | what it means                                                                         |

@@ -47,7 +47,7 @@ def rules(faults: Faults) -> list[Rule]:
 
 
 def answer_sound() -> NDArray[np.int16]:
-    """What the model says to everything: two seconds of a tone, 16 bit at 24 kHz."""
+    """What the model says to everything: a tone, 16 bit at 24 kHz."""
     at = np.arange(int(24000 * ANSWER_S)) / 24000
     sound: NDArray[np.int16] = (6000 * np.sin(2 * np.pi * 440 * at)).astype(np.int16)
     return sound

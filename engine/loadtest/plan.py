@@ -11,7 +11,7 @@ Embeddings = Literal["simulated", "offline"]
 Checks = Literal["light", "strict"]
 
 CYCLE_S = 4.0  # a turn of the caller begins so long after the one before
-ANSWER_S = 2.0  # what the simulated model says to it
+ANSWER_S = 1.5  # what the simulated model says to it
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,14 +19,14 @@ from engine.sim.scenario import Clip, HangUp, Listen, Moment, Say, SayOver
 from engine.voice.cache import VoiceCache
 
 QUESTIONS = (
-    "Could you tell me where I can park?",
-    "Could you tell me what teeth whitening costs?",
-    "Could you tell me which insurance plans you take?",
-    "Could you tell me how soon I could see the dentist in an emergency?",
-    "Could you tell me whether you treat small children as well?",
+    "Do you whiten teeth?",
+    "Do you have parking?",
+    "Do you take my insurance?",
+    "Do you treat small children?",
+    "Do you treat small children too?",
 )
-BEGINNING = "Could you tell me"
-BEGUN_MS = 700.0
+BEGINNING = "Do you"
+BEGUN_MS = 500.0
 PITCH = 0.86
 LOUD = 400  # of 32767: the quietest 20 ms that count as the caller's voice
 BARGE_IN_AFTER_MS = 600.0

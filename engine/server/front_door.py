@@ -163,7 +163,11 @@ class FrontDoorServer(TCPServer):
                 await self._doorway.aclose()
         if not done:
             self.stream = self._doorway  # type: ignore[assignment]  # all of a stream that hypercorn uses
-            await super().run()
+            try:
+                await super().run()
+            finally:
+                # It knows us, and we know it: without this every connection would be left to the collector.
+                self.__dict__.pop("protocol", None)
 
     async def _idle_timeout(self) -> None:
         # hypercorn closes idle connections the moment it is told to end, with requests on their way to us: one that

@@ -41,8 +41,11 @@ class Invitations:
         """This is what the carrier is being told; ``request_id`` is its own id for the request, or empty."""
         self._last.pop(call_sid, None)
         self._last[call_sid] = _Invitation(twiml, request_id, now)
-        while len(self._last) > KEPT:
-            del self._last[next(iter(self._last))]
+        # In the order of their issue: those that nobody can be told again are of no use to anybody.
+        while (oldest := next(iter(self._last))) != call_sid:
+            if len(self._last) <= KEPT and now - self._last[oldest].issued_at <= FRESH_S:
+                break
+            del self._last[oldest]
 
     def standing(self, call_sid: str, *, now: float) -> str | None:
         """The invitation that nobody has followed yet, if it is still fresh."""

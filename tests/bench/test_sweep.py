@@ -14,7 +14,7 @@ from bench import compare, loadtests
 from bench.loadtests import LoadtestFailed
 from bench.svg import Panel, draw
 from bench.sweep import flags_of, main, picture, run_sweep
-from bench.sweeps import LEAD, PACE, WINDOW, calls, sweeps
+from bench.sweeps import LEAD, WINDOW, calls, pace, sweeps
 from engine.commands.loadtest import loadtest
 
 
@@ -76,7 +76,7 @@ def test_a_run_without_a_report_is_one_that_did_not_hold() -> None:
             raise LoadtestFailed("it said why")
         return report(5.0)
 
-    found = run_sweep(PACE, rounds=2, seconds=10, run=fails_at_one)
+    found = run_sweep(pace(120), rounds=2, seconds=10, run=fails_at_one)
     first = found["points"][0]
     assert (first["held"], first["figures"]["cpu_ms"], first["to_base"]["cpu_ms"]) == (0, None, None)
     assert first["runs"][0]["failures"] == ["it said why"]
@@ -90,13 +90,13 @@ def test_a_gateway_that_turned_calls_away_has_no_cost(turned_away: int, cpu_ms: 
     busy = report(5.0)
     busy["calls"]["placed"] = 60
     busy["load"]["served_by_static_script"] = turned_away
-    found = run_sweep(PACE, rounds=1, seconds=10, run=lambda _: busy)
+    found = run_sweep(pace(120), rounds=1, seconds=10, run=lambda _: busy)
     assert found["points"][0]["figures"]["cpu_ms"] == cpu_ms
     assert found["points"][0]["figures"]["added_p50_ms"] == 6.0
 
 
 def test_a_base_that_cost_nothing_gives_no_ratio() -> None:
-    found = run_sweep(PACE, rounds=1, seconds=10, run=lambda _: report(0.0))
+    found = run_sweep(pace(120), rounds=1, seconds=10, run=lambda _: report(0.0))
     assert found["points"][0]["to_base"]["cpu_ms"] is None
 
 

@@ -63,7 +63,7 @@ async def test_every_question_is_heard_and_answered_alike(said: tuple[Clip, ...]
     assert len(contents(told, "turnComplete")) == len(said)
 
 
-@pytest.mark.parametrize("after_s", [0.1, 0.6, 1.9, 3.0], ids=["thinks", "speaks", "is played", "is done"])
+@pytest.mark.parametrize("after_s", [0.1, 0.6, 1.5, 3.0], ids=["thinks", "speaks", "is played", "is done"])
 async def test_an_answer_is_interrupted_alike(
     said: tuple[Clip, ...], autojump_clock: MockClock, after_s: float
 ) -> None:
@@ -116,7 +116,7 @@ def test_what_is_loud_is_as_long_in_messages_as_in_one_piece(per_ms: int, said: 
         payloads = [orjson.dumps(message) for _, message in windows(clip, at=0.0, per_ms=per_ms)]
         heard = [window for one in payloads if (window := reader.read(*masked(one))) is not None]
         whole = np.concatenate([window.pcm() for window in heard])
-        assert loud_ms(heard) == loud_ms_of(whole, 1000 * per_ms) > 1000
+        assert loud_ms(heard) == loud_ms_of(whole, 1000 * per_ms) > 500
     assert loud_ms([]) == 0.0
 
 

@@ -69,4 +69,4 @@ async def test_both_voices_are_the_same(
     assert [message for _, message in light] == [message for _, message in strict]
     assert [at for at, _ in light] == pytest.approx([at for at, _ in strict])
     assert any(message == b"thrown away" for _, message in light)
-    assert len({message.rpartition(b"payload")[2] for _, message in light}) > 50, "there is a voice in it"
+    assert len({message.rpartition(b"payload")[2] for _, message in light}) > 30, "there is a voice in it"

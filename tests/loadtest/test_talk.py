@@ -52,7 +52,9 @@ def test_a_call_has_a_turn_every_four_seconds() -> None:
 
 
 def test_long_questions_are_fewer_so_that_a_call_lasts_as_long_as_planned() -> None:
-    long = (Clip("a long one", b"\xff" * 8 * 3400),)  # 3.4 s, 0.5 to notice its end, 0.25 to think, 2 of answer, a rest
+    long = (
+        Clip("a long one", b"\xff" * 8 * 3900),
+    )  # 3.9 s, 0.5 to notice its end, 0.25 to think, 1.5 of answer, a rest
     moments = Talk.of(Plan(think_ms=250), long, random.Random(1), seconds=63.5).moments
     assert sum(isinstance(one, Say) for one in moments) == 10
 

@@ -1,5 +1,6 @@
 """One port for two servers: what is taken, what is left to hypercorn, and what becomes of those who dawdle."""
 
+import gc
 import importlib.metadata
 import os
 
@@ -7,6 +8,7 @@ import hypercorn.trio.run as hypercorn_run
 import pytest
 import trio
 import trio.testing
+from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.tcp_server import TCPServer
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -173,6 +175,18 @@ async def test_no_descriptor_outlives_its_connection() -> None:
             await _one_connection(world.serving.port, number)
         await world.wait_for(lambda: len(os.listdir("/proc/self/fd")) == before)
         assert world.gateway.plane.statistics().members == 0
+
+
+async def test_a_connection_that_is_over_is_freed_without_the_collector() -> None:
+    async with open_world() as world:
+        gc.collect()
+        gc.disable()
+        try:
+            for number in range(5):
+                await _one_connection(world.serving.port, number)
+            await world.wait_for(lambda: not [one for one in gc.get_objects() if type(one) is H11Protocol])
+        finally:
+            gc.enable()
 
 
 async def _one_connection(port: int, number: int) -> None:
