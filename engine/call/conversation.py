@@ -72,8 +72,7 @@ class Conversation:
     ) -> None:
         self._record, self._ends = record, ends
         self.link = SessionLink(uplink, ends.gate)
-        self._desk = desk
-        self._metrics = metrics
+        self._desk, self._metrics = desk, metrics
         self._company = Company(tenant, prompts, Filler(ends, record, metrics))
         self.tools = ToolCalls(tenant, record, ends, self.link, self._company)
         self._table = TurnTable()
