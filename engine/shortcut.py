@@ -8,7 +8,7 @@ whoever reads the code still sees actors with channels between them.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 import trio
 
@@ -54,7 +54,7 @@ class ShortEnd(trio.abc.SendChannel[T], Generic[T]):
         """See ``trio.MemorySendChannel``."""
         await self._channel.aclose()
 
-    def statistics(self) -> Any:
+    def statistics(self) -> trio.MemoryChannelStatistics:
         """See ``trio.MemorySendChannel``."""
         return self._channel.statistics()
 
